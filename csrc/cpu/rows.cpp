@@ -1,0 +1,61 @@
+#include "rows.h"
+
+#include <algorithm>
+
+// One function, compiled for each vector width; the widest that the processor has is chosen on loading.
+#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
+#define SAM_VECTOR_CLONES __attribute__((target_clones("default", "avx2", "avx512f")))
+#else
+#define SAM_VECTOR_CLONES
+#endif
+
+namespace sam_toolkit::rows {
+namespace {
+
+// Inlined into each clone of its caller: with the count known, the sum stays in registers.
+template <int count>
+[[gnu::always_inline]] inline void weighted_sum_of(const double* const* inputs, const double* taps,
+                                                   int64_t width, double* __restrict out) {
+    for (int64_t x = 0; x < width; ++x) {
+        double sum = 0;
+#pragma GCC unroll 16
+        for (int k = 0; k < count; ++k) sum += taps[k] * inputs[k][x];
+        out[x] = sum;
+    }
+}
+
+}  // namespace
+
+SAM_VECTOR_CLONES
+void multiply(const float* a, double a_offset, const float* b, double b_offset, int64_t width, double* out) {
+    for (int64_t x = 0; x < width; ++x) out[x] = (a[x] - a_offset) * (b[x] - b_offset);
+}
+
+SAM_VECTOR_CLONES
+void multiply(const double* a, double a_offset, const double* b, double b_offset, int64_t width,
+              double* out) {
+    for (int64_t x = 0; x < width; ++x) out[x] = (a[x] - a_offset) * (b[x] - b_offset);
+}
+
+SAM_VECTOR_CLONES
+void weighted_sum(const double* const* inputs, const std::vector<double>& taps, int64_t width, double* out) {
+    switch (taps.size()) {
+        case 5:
+            return weighted_sum_of<5>(inputs, taps.data(), width, out);
+        case 7:
+            return weighted_sum_of<7>(inputs, taps.data(), width, out);
+        case 11:
+            return weighted_sum_of<11>(inputs, taps.data(), width, out);
+    }
+    std::fill(out, out + width, 0.0);
+    for (size_t k = 0; k < taps.size(); ++k)
+        for (int64_t x = 0; x < width; ++x) out[x] += taps[k] * inputs[k][x];
+}
+
+SAM_VECTOR_CLONES
+void add_similarity(const Moments& a, const Moments& b, const double* products, const SsimFormula& formula,
+                    int64_t width, double* sums) {
+    for (int64_t x = 0; x < width; ++x) sums[x] += formula.similarity(a.at(x), b.at(x), products[x]);
+}
+
+}  // namespace sam_toolkit::rows

@@ -1,0 +1,11 @@
+#include <torch/csrc/stable/library.h>
+
+// The schema of every operator, once. Kernels register themselves per backend; fake kernels and gradients are
+// Python's (sam_toolkit/ops). Boxes and pairs are on the CPU whatever the backend: they are checked there
+// without waiting for an accelerator.
+STABLE_TORCH_LIBRARY(sam_toolkit, library) {
+    library.def("occlude(Tensor images, Tensor boxes, Tensor fill) -> Tensor");
+    library.def("occlusion_map(Tensor scores, Tensor boxes, int images, int height, int width) -> Tensor");
+    library.def(
+        "ssim(Tensor maps, Tensor pairs, float[] taps, float data_range, bool sample_covariance) -> Tensor");
+}

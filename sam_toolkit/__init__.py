@@ -1,0 +1,85 @@
+"""Find out whether a saliency map can be trusted: vary the arbitrary choices behind it and compare the maps.
+
+Names are imported when they are first used, so that `sam-toolkit --help` needs no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sam_toolkit.api import run as run
+    from sam_toolkit.api import sensitivity as sensitivity
+    from sam_toolkit.component import ImageSource as ImageSource
+    from sam_toolkit.component import MapFacts as MapFacts
+    from sam_toolkit.component import MapMetric as MapMetric
+    from sam_toolkit.component import Method as Method
+    from sam_toolkit.component import ModelSource as ModelSource
+    from sam_toolkit.component import PairMetric as PairMetric
+    from sam_toolkit.component import PairScores as PairScores
+    from sam_toolkit.component import Perturbation as Perturbation
+    from sam_toolkit.component import Reporter as Reporter
+    from sam_toolkit.errors import ComponentError as ComponentError
+    from sam_toolkit.errors import ImageError as ImageError
+    from sam_toolkit.errors import ModelError as ModelError
+    from sam_toolkit.errors import OpError as OpError
+    from sam_toolkit.errors import PluginError as PluginError
+    from sam_toolkit.errors import SamError as SamError
+    from sam_toolkit.errors import SpecError as SpecError
+    from sam_toolkit.errors import StoreError as StoreError
+    from sam_toolkit.hookspecs import hookimpl as hookimpl
+    from sam_toolkit.images import Photo as Photo
+    from sam_toolkit.images import Preprocessing as Preprocessing
+    from sam_toolkit.methods import Gradient as Gradient
+    from sam_toolkit.methods import InputXGradient as InputXGradient
+    from sam_toolkit.methods import SlidingPatch as SlidingPatch
+    from sam_toolkit.methods import SmoothGrad as SmoothGrad
+    from sam_toolkit.metrics import HOG as HOG
+    from sam_toolkit.metrics import SSIM as SSIM
+    from sam_toolkit.metrics import PointingGame as PointingGame
+    from sam_toolkit.metrics import Spearman as Spearman
+    from sam_toolkit.model import Model as Model
+    from sam_toolkit.model import Rows as Rows
+    from sam_toolkit.perturbations import GaussianNoise as GaussianNoise
+    from sam_toolkit.rng import Rng as Rng
+    from sam_toolkit.types import Batch as Batch
+    from sam_toolkit.types import Params as Params
+    from sam_toolkit.types import field as field
+
+_HOME = {
+    "api": ("run", "sensitivity"),
+    "component": (
+        "ImageSource", "MapFacts", "MapMetric", "Method", "ModelSource", "PairMetric", "PairScores", "Perturbation",
+        "Reporter",
+    ),
+    "errors": (
+        "ComponentError", "ImageError", "ModelError", "OpError", "PluginError", "SamError", "SpecError", "StoreError",
+    ),
+    "hookspecs": ("hookimpl",),
+    "images": ("Photo", "Preprocessing"),
+    "methods": ("Gradient", "InputXGradient", "SlidingPatch", "SmoothGrad"),
+    "metrics": ("HOG", "PointingGame", "SSIM", "Spearman"),
+    "model": ("Model", "Rows"),
+    "perturbations": ("GaussianNoise",),
+    "rng": ("Rng",),
+    "types": ("Batch", "Params", "field"),
+}  # fmt: skip
+_MODULE = {name: module for module, names in _HOME.items() for name in names}
+
+__all__ = sorted(_MODULE)  # noqa: PLE0605 - one list of names, not two
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its module when it is first asked for."""
+    if name not in _MODULE:
+        raise AttributeError(f"module 'sam_toolkit' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"sam_toolkit.{_MODULE[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return [*__all__, "__version__"]

@@ -1,0 +1,290 @@
+"""The contracts of every component: a component is given a group of settings and returns a stack.
+
+A single setting is a group of one. `sam_toolkit.testing` has the checks that hold a component to its contract.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_args, get_origin
+
+import torch
+from pydantic import ValidationError
+from torch import Tensor, nn
+
+from sam_toolkit.errors import ComponentError, near
+from sam_toolkit.images import Photo
+from sam_toolkit.model import Model
+from sam_toolkit.rng import Rng
+from sam_toolkit.types import Batch, Params
+
+if TYPE_CHECKING:
+    from sam_toolkit.study.results import Results
+
+P = TypeVar("P", bound=Params)
+
+
+class Component(ABC, Generic[P]):
+    """Base of everything a plugin adds; `Component[SomeParams]` declares the hyperparameters.
+
+    An instance holds one setting, for one-off use; the group methods of the subclasses read their `settings` only.
+    """
+
+    kind: ClassVar[str]
+    """What it is, in a word; set by the contracts below."""
+    name: ClassVar[str]
+    """Unique within its kind, kebab-case; what a study file says."""
+    version: ClassVar[str] = "1"
+    """Part of every key: raise it when the same settings give other numbers."""
+    reference: ClassVar[str] = ""
+    """The paper or text that defines it."""
+    Params: ClassVar[type[Params]] = Params
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Read `Params` from the type argument of the base class."""
+        super().__init_subclass__(**kwargs)
+        for base in cls.__dict__.get("__orig_bases__", ()):
+            arguments = get_args(base) if isinstance(get_origin(base), type) else ()
+            if arguments and isinstance(arguments[0], type) and issubclass(arguments[0], Params):
+                cls.Params = arguments[0]
+
+    def __init__(self, params: P | None = None, /, **fields: Any) -> None:
+        """Hold one setting, given whole or by field; raises ComponentError where a field breaks its rule."""
+        self.params: P = self.setting(**fields) if params is None else params
+
+    @classmethod
+    def setting(cls, **fields: Any) -> P:
+        """Return validated hyperparameters; raises ComponentError that names the field, the rule and the value."""
+        try:
+            return cls.Params(**fields)  # type: ignore[return-value]
+        except ValidationError as error:
+            raise ComponentError(f"{cls.__name__}: {'; '.join(_problems(error, cls.Params))}") from None
+
+    def __repr__(self) -> str:
+        """Return the call that makes this component."""
+        return f"{type(self).__name__}({', '.join(f'{key}={value!r}' for key, value in self.params)})"
+
+
+def _problems(error: ValidationError, params: type[Params]) -> list[str]:
+    problems = []
+    for item in error.errors():
+        path = ".".join(str(part) for part in item["loc"])
+        if item["type"] == "extra_forbidden":
+            known = ", ".join(params.model_fields)
+            problems.append(f"no hyperparameter {path!r} (it has: {known}).{near(path, params.model_fields)}")
+        else:
+            problems.append(f"{path}: {item['msg']}; got {item['input']!r}.")
+    return problems
+
+
+class _Grouped(Component[P]):
+    """A component that is computed for a group of settings at once."""
+
+    tolerance: ClassVar[float] = 1e-4
+    """Largest difference that grouping, batching and chunking may make, relative to the largest |value|."""
+
+    def shares(self, params: P) -> frozenset[str]:
+        """Return the fields along which one computation serves many settings; a group agrees in all others."""
+        return frozenset()
+
+    def reruns(self, params: P, count: int) -> list[P]:
+        """Return `count` settings that differ from `params` in nothing but the draw; empty when nothing is drawn.
+
+        The default adds to the field `seed`, where there is one.
+        """
+        seed = getattr(params, "seed", None)
+        return [] if seed is None else [params.varied(seed=seed + 1 + i) for i in range(count)]
+
+
+@dataclass(frozen=True)
+class MapFacts:
+    """What a method promises of its maps: scaling and SSIM's data range follow from it.
+
+    Attributes:
+        signed: whether evidence against the target is negative.
+        value_range: bounds that hold by construction, or None.
+    """
+
+    signed: bool = True
+    value_range: tuple[float, float] | None = None
+
+
+class Method(_Grouped[P]):
+    """An attribution method: images and targets in, one float32 map `[H, W]` an image out."""
+
+    kind = "method"
+    gradients: ClassVar[bool] = False
+    """Whether a network row is a forward and a backward pass (for estimates of time)."""
+
+    @abstractmethod
+    def maps(self, model: Model, batch: Batch, settings: Sequence[P], rng: Rng) -> Tensor:
+        """Return maps `[S, N, H, W]` of settings that agree in every field but those that `shares` names."""
+
+    @abstractmethod
+    def rows(self, settings: Sequence[P], shape: tuple[int, int, int]) -> int:
+        """Return the network rows that `maps` costs an image of `shape` (C, H, W)."""
+
+    def facts(self, params: P) -> MapFacts:
+        """Return what holds for every map of this setting."""
+        return MapFacts()
+
+    def grid(self, params: P, size: tuple[int, int]) -> tuple[int, int]:
+        """Return the resolution (rows, columns) at which the map of an image of `size` (H, W) is computed."""
+        return size
+
+    def __call__(
+        self,
+        model: Model | nn.Module,
+        images: Tensor,
+        targets: Tensor | Sequence[int] | int | None = None,
+        seed: int = 0,
+    ) -> Tensor:
+        """Return maps `[N, H, W]` of images `[N, C, H, W]`; targets default to the predicted classes.
+
+        A bare module takes the images as they are. Raises ModelError and ComponentError on inputs that do not fit.
+        """
+        model = Model.of(model)
+        if targets is None:
+            targets = model.predict(images)
+        batch = Batch.of(images, targets)
+        model.check(batch)
+        return self.maps(model, batch, [self.params], Rng(seed).child(self.name))[0]
+
+
+class Perturbation(_Grouped[P]):
+    """A change of the input: noise, an attack, a shift."""
+
+    kind = "perturbation"
+
+    @abstractmethod
+    def images(self, model: Model, batch: Batch, settings: Sequence[P], rng: Rng) -> Tensor:
+        """Return changed images `[S, N, C, H, W]`, in the space of `batch.images`."""
+
+    def __call__(
+        self, images: Tensor, model: Model | nn.Module | None = None, targets: Any = 0, seed: int = 0
+    ) -> Tensor:
+        """Return changed images `[N, C, H, W]`; `model` and `targets` matter to attacks only."""
+        batch = Batch.of(images, targets)
+        return self.images(Model.of(model or nn.Identity()), batch, [self.params], Rng(seed).child(self.name))[0]
+
+
+@dataclass(frozen=True)
+class PairScores:
+    """Similarities of pairs of maps.
+
+    Attributes:
+        values: float64 `[S, P, N]`; NaN where the metric is undefined (a rank correlation with a constant map).
+        extras: named companions of the same shape, such as the level that chance reaches.
+    """
+
+    values: Tensor
+    extras: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+class PairMetric(_Grouped[P]):
+    """A similarity of two maps of one image; 1 for equal maps."""
+
+    kind = "pair-metric"
+    bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+    symmetric: ClassVar[bool] = True
+    """Whether the order of a pair's two maps makes no difference."""
+
+    def for_range(self, params: P, low: float, high: float) -> P:
+        """Return the setting for maps with values in [low, high], where a parameter was left open."""
+        return params
+
+    def prepare(self, maps: Tensor, settings: Sequence[P]) -> Any:
+        """Return whatever is computed once a map, from maps `[K, N, H, W]`: statistics, ranks, descriptors."""
+        return maps
+
+    @abstractmethod
+    def compare(self, prepared: Any, pairs: Tensor, settings: Sequence[P]) -> PairScores:
+        """Return the similarity of each pair of maps, `pairs` int64 `[P, 2]`, as values `[S, P, N]`."""
+
+    def __call__(self, a: Tensor, b: Tensor) -> Tensor:
+        """Return the similarity `[N]` of maps `[N, H, W]` (or one value for `[H, W]`); never scales them."""
+        if a.shape != b.shape or a.dim() not in (2, 3):
+            raise ComponentError(
+                f"{type(self).__name__} compares maps [H, W] or [N, H, W] of one shape; "
+                f"got {list(a.shape)} and {list(b.shape)}."
+            )
+        maps = torch.stack([a, b]).reshape(2, -1, *a.shape[-2:])
+        values = self._values(maps, torch.tensor([[0, 1]]))[0]
+        return values[0] if a.dim() == 2 else values
+
+    def matrix(self, maps: Tensor) -> Tensor:
+        """Return the similarity `[K, K]` of every pair of maps `[K, H, W]`."""
+        if maps.dim() != 3:
+            raise ComponentError(f"{type(self).__name__}.matrix takes maps [K, H, W]; got {list(maps.shape)}.")
+        count = len(maps)
+        pairs = (
+            torch.triu_indices(count, count) if self.symmetric else torch.ones(count, count).nonzero().T
+        ).T.contiguous()
+        values = self._values(maps[:, None], pairs)[:, 0]
+        matrix = values.new_empty(count, count)
+        matrix[pairs[:, 1], pairs[:, 0]] = values
+        matrix[pairs[:, 0], pairs[:, 1]] = values
+        return matrix
+
+    def _values(self, maps: Tensor, pairs: Tensor) -> Tensor:
+        return self.compare(self.prepare(maps, [self.params]), pairs, [self.params]).values[0]
+
+
+class MapMetric(_Grouped[P]):
+    """An accuracy of a map: insertion, deletion, localisation, pointing game."""
+
+    kind = "map-metric"
+    higher_is_better: ClassVar[bool] = True
+    needs_boxes: ClassVar[bool] = False
+
+    @abstractmethod
+    def score(self, model: Model, batch: Batch, maps: Tensor, settings: Sequence[P], rng: Rng) -> Tensor:
+        """Return the score of maps `[M, N, H, W]` as float64 `[S, M, N]`; NaN where an image has no annotation."""
+
+    def rows(self, settings: Sequence[P], maps: int, shape: tuple[int, int, int]) -> int:
+        """Return the network rows that scoring `maps` maps costs an image of `shape` (C, H, W)."""
+        return 0
+
+
+class ModelSource(Component[P]):
+    """Where classifiers come from: a package's weights, torchvision's zoo, a file of the user's."""
+
+    kind = "model-source"
+
+    @classmethod
+    @abstractmethod
+    def names(cls) -> tuple[str, ...]:
+        """Return the names of the models that it serves, without importing what it takes to load one."""
+
+    @abstractmethod
+    def load(self, name: str) -> Model:
+        """Return the model, on the CPU; raises ModelError that says what is missing and how to get it."""
+
+
+class ImageSource(Component[P]):
+    """Where images come from; the study file says `{<name of the source>: ..., <its other fields>}`."""
+
+    kind = "image-source"
+
+    @abstractmethod
+    def photos(self) -> Sequence[Photo]:
+        """Return the photographs in a stable order; raises ImageError before any work is done."""
+
+
+class Reporter(Component[P]):
+    """Writes the results of a study for people or for programs."""
+
+    kind = "reporter"
+
+    @abstractmethod
+    def write(self, results: Results, folder: Path) -> list[Path]:
+        """Write into `folder` and return the files written, the one to open first in front."""
+
+
+KINDS: tuple[type[Component[Any]], ...] = (
+    Method, Perturbation, PairMetric, MapMetric, ModelSource, ImageSource, Reporter,
+)  # fmt: skip
+"""The kinds of component that a plugin may add."""

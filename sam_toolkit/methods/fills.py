@@ -1,0 +1,71 @@
+"""What stands where part of an image is hidden."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field
+from scipy.ndimage import gaussian_filter
+from torch import Tensor
+
+from sam_toolkit.errors import ComponentError
+from sam_toolkit.model import Model
+from sam_toolkit.rng import Rng
+from sam_toolkit.types import Batch
+
+Level = Annotated[float, Field(ge=0, le=1)]
+"""A value of a pixel's channel, in image units."""
+
+Fill = Literal["mean", "black", "blur", "noise"] | Level | tuple[Level, Level, Level]
+"""The mean colour (zero at inputs), black, the blurred image, uniform noise, a grey level, or a colour."""
+
+
+@dataclass(frozen=True)
+class Filling:
+    """A fill with what else it depends on: equal ones hide a box in the same way.
+
+    Attributes:
+        blur_sigma: standard deviation of the blur in pixels; None where nothing is blurred.
+        seed: seed of the noise; None where nothing is drawn.
+    """
+
+    fill: Fill
+    blur_sigma: float | None = None
+    seed: int | None = None
+
+    @classmethod
+    def of(cls, fill: Fill, blur_sigma: float, seed: int) -> Filling:
+        """Return the filling, without the details that do not matter to `fill`."""
+        return cls(fill, blur_sigma if fill == "blur" else None, seed if fill == "noise" else None)
+
+    def inputs(self, model: Model, batch: Batch, rng: Rng) -> float | Tensor:
+        """Return the fill as network input: 0.0, one value a channel `[C]`, or images `[N, C, H, W]`.
+
+        Raises ComponentError where a colour does not have the images' number of channels.
+        """
+        match self.fill:
+            case "mean":
+                return 0.0
+            case "blur":
+                images = batch.images.cpu().numpy()
+                blurred = gaussian_filter(images, self.blur_sigma, mode="nearest", axes=(-2, -1))
+                return model.inputs(torch.from_numpy(blurred))
+            case "noise":
+                stream, shape = rng.child("fill", str(self.seed)), batch.images.shape[1:]
+                return model.inputs(torch.stack([stream.uniform(name, 0, shape) for name in batch.ids]))
+            case "black":
+                colour: tuple[float, ...] = (0.0,)
+            case _:
+                colour = self.fill if isinstance(self.fill, tuple) else (self.fill,)
+        return _colour_inputs(model, colour, batch.images.shape[1])
+
+
+def _colour_inputs(model: Model, colour: tuple[float, ...], channels: int) -> Tensor:
+    if len(colour) not in (1, channels):
+        raise ComponentError(
+            f"fill: a colour has one value a channel; got {len(colour)} values for images with {channels}. "
+            "Give one number instead."
+        )
+    return model.inputs(torch.tensor(colour).expand(channels)[:, None, None])[:, 0, 0]

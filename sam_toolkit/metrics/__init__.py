@@ -1,0 +1,8 @@
+"""Built-in metrics: similarities of two maps, and accuracies of one."""
+
+from sam_toolkit.metrics.hog import HOG
+from sam_toolkit.metrics.pointing_game import PointingGame
+from sam_toolkit.metrics.spearman import Spearman
+from sam_toolkit.metrics.ssim import SSIM
+
+__all__ = ["HOG", "SSIM", "PointingGame", "Spearman"]

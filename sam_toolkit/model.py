@@ -1,0 +1,264 @@
+"""The only caller of a network: normalises, chunks, counts rows, backs off when memory runs out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from copy import copy
+from dataclasses import asdict, dataclass
+from typing import Literal, Self
+
+import torch
+from torch import Tensor, nn
+
+from sam_toolkit.errors import ModelError
+from sam_toolkit.images import Photo, Preprocessing
+from sam_toolkit.types import Batch, digest, tensor_digest
+
+Score = Literal["logit", "probability"]
+"""What of the target class is explained: its pre-softmax logit or its softmax probability."""
+
+Build = Callable[[int, int], Tensor]
+"""Makes the network inputs `[stop - start, C, H, W]` of rows start to stop, when they are needed."""
+
+_CHUNK = 32
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Network rows counted so far: all, and those that went backward too."""
+
+    forward: int = 0
+    backward: int = 0
+
+
+class Model:
+    """A classifier as components see it.
+
+    *Images* are in [0, 1]; *inputs* are what the network itself takes: images after normalisation.
+    Gradients and occlusion work on inputs, where the fill `mean` is zero.
+
+    Attributes:
+        name: what the study calls it.
+        preprocessing: how photographs become its images; None where images are inputs as they are.
+        categories: class names, or empty.
+        chunk: rows sent through the network at once; halved for good when memory runs out.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        name: str = "",
+        *,
+        preprocessing: Preprocessing | None = None,
+        categories: Sequence[str] = (),
+        chunk: int = _CHUNK,
+    ) -> None:
+        """Wrap `module`, which stays as it is: its mode, its gradients and its hooks."""
+        self.module = module
+        self.name = name or type(module).__name__
+        self.preprocessing = preprocessing
+        self.categories = tuple(categories)
+        self.chunk = chunk
+        self.counted = Rows()
+        self._fingerprint = ""
+
+    @classmethod
+    def of(cls, model: Model | nn.Module) -> Self | Model:
+        """Return `model` itself, or a bare module wrapped so that it takes its inputs as they are."""
+        return model if isinstance(model, Model) else cls(model)
+
+    def named(self, name: str) -> Self:
+        """Return the same model under another name, with counts of its own."""
+        model = copy(self)
+        model.name, model.counted = name, Rows()
+        return model
+
+    @property
+    def device(self) -> torch.device:
+        """Return where the network's parameters are."""
+        return next((tensor.device for tensor in self._tensors()), torch.device("cpu"))
+
+    @property
+    def fingerprint(self) -> str:
+        """Return a digest of the architecture, the weights and the preprocessing."""
+        if not self._fingerprint:
+            weights = [f"{name}:{tensor_digest(value)}" for name, value in sorted(self.module.state_dict().items())]
+            settings = str(asdict(self.preprocessing)) if self.preprocessing else ""
+            self._fingerprint = digest(type(self.module).__qualname__, str(self.module), settings, *weights)
+        return self._fingerprint
+
+    def to(self, device: torch.device | str) -> Self:
+        """Move the network; returns this model."""
+        self.module.to(device)
+        return self
+
+    def inputs(self, images: Tensor) -> Tensor:
+        """Return images `[..., C, H, W]` normalised, on the network's device."""
+        images = images.to(self.device)
+        if self.preprocessing is None:
+            return images
+        mean, std = self._statistics()
+        return (images - mean) / std
+
+    def scale(self) -> Tensor | float:
+        """Return d images / d inputs, `[C, 1, 1]`: a gradient at the images is that at the inputs divided by it."""
+        return 1.0 if self.preprocessing is None else self._statistics()[1]
+
+    def logits(self, inputs: Tensor) -> Tensor:
+        """Return the logits `[N, K]` of inputs `[N, C, H, W]`; raises ModelError where they are not finite."""
+        return torch.cat(list(self._chunks(lambda start, stop: inputs[start:stop], len(inputs), self._forward)))
+
+    def predict(self, images: Tensor) -> Tensor:
+        """Return the predicted class `[N]` of images `[N, C, H, W]`."""
+        return self.logits(self.inputs(images)).argmax(dim=1)
+
+    def scores(self, build: Build, targets: Tensor, score: Score) -> Tensor:
+        """Return the score `[R]` of each row's target; row r is `build(r, r + 1)[0]`, with class `targets[r]`."""
+        targets = targets.to(self.device)
+
+        def evaluate(start: int, inputs: Tensor) -> Tensor:
+            return _pick(self._forward(start, inputs), targets[start : start + len(inputs)], score)
+
+        return torch.cat(list(self._chunks(build, len(targets), evaluate)))
+
+    def gradients(self, build: Build, targets: Tensor, score: Score) -> Iterator[tuple[int, Tensor]]:
+        """Yield (first row, gradients `[n, C, H, W]` of the scores at the inputs), chunk by chunk in order.
+
+        Rows are independent: the gradient of one does not depend on which others share its chunk.
+        """
+        targets = targets.to(self.device)
+        start = 0
+
+        def evaluate(start: int, inputs: Tensor) -> Tensor:
+            with torch.enable_grad():
+                inputs = inputs.detach().requires_grad_()
+                values = _pick(self._forward(start, inputs), targets[start : start + len(inputs)], score)
+                (gradient,) = torch.autograd.grad(values.sum(), inputs)
+            self._require_finite(gradient, "gradient")
+            self.counted = Rows(self.counted.forward, self.counted.backward + len(inputs))
+            return gradient
+
+        for gradient in self._chunks(build, len(targets), evaluate):
+            yield start, gradient
+            start += len(gradient)
+
+    def check(self, batch: Batch) -> None:
+        """Raise ModelError where the network cannot take the batch's images or has no such target."""
+        classes = self.classes(batch.images[:1])
+        wrong = [int(target) for target in batch.targets if not 0 <= int(target) < classes]
+        if wrong:
+            raise ModelError(f"Model {self.name!r} has classes 0 to {classes - 1}; got target {wrong[0]}.")
+
+    def classes(self, images: Tensor) -> int:
+        """Return the number of classes, from the names or from one row of `images` `[1, C, H, W]`."""
+        return len(self.categories) or self.logits(self.inputs(images)).shape[1]
+
+    def image(self, photo: Photo) -> Tensor:
+        """Return the photograph as an image `[C, H, W]`; raises ImageError where it cannot be read."""
+        return self._geometry.image(photo)
+
+    def batch(self, photos: Sequence[Photo]) -> Batch:
+        """Return the photographs as a batch: labels as targets, predicted classes where there are none.
+
+        Raises ImageError where a photograph cannot be read, ModelError where a label is no class of the model.
+        """
+        images = torch.stack([self.image(photo) for photo in photos])
+        labels = [photo.label for photo in photos]
+        predicted = self.predict(images).tolist() if None in labels else labels
+        targets = [own if label is None else label for label, own in zip(labels, predicted, strict=True)]
+        boxes = [(i, *box) for i, photo in enumerate(photos) for box in self._geometry.boxes(photo)]
+        batch = Batch(
+            images,
+            torch.tensor(targets, dtype=torch.int64),
+            tuple(photo.digest for photo in photos),
+            torch.tensor(boxes, dtype=torch.int64).reshape(-1, 5),
+        )
+        self.check(batch)
+        return batch
+
+    def category(self, target: int) -> str:
+        """Return "espresso (967)", or the number alone where classes have no names."""
+        return f"{self.categories[target]} ({target})" if self.categories else str(target)
+
+    @property
+    def _geometry(self) -> Preprocessing:
+        return self.preprocessing or Preprocessing(mean=(), std=())
+
+    def _tensors(self) -> Iterator[Tensor]:
+        yield from self.module.parameters()
+        yield from self.module.buffers()
+
+    def _statistics(self) -> tuple[Tensor, Tensor]:
+        assert self.preprocessing is not None
+        shape = (-1, 1, 1)
+        mean = torch.tensor(self.preprocessing.mean, device=self.device).reshape(shape)
+        return mean, torch.tensor(self.preprocessing.std, device=self.device).reshape(shape)
+
+    def _forward(self, start: int, inputs: Tensor) -> Tensor:
+        if self.preprocessing is not None and self.preprocessing.clamp:
+            mean, std = self._statistics()
+            inputs = torch.maximum(torch.minimum(inputs, (1 - mean) / std), -mean / std)
+        logits = self.module(inputs)
+        if not isinstance(logits, Tensor) or logits.dim() != 2 or len(logits) != len(inputs):
+            got = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+            raise ModelError(
+                f"Model {self.name!r} must return logits [N, K] for inputs {list(inputs.shape)}; got {got}."
+            )
+        self._require_finite(logits, "logit")
+        self.counted = Rows(self.counted.forward + len(inputs), self.counted.backward)
+        return logits
+
+    def _require_finite(self, values: Tensor, what: str) -> None:
+        bad = int((~torch.isfinite(values)).sum())
+        if bad:
+            raise ModelError(
+                f"Model {self.name!r} gave {bad} of {values.numel()} {what} values that are not finite (NaN or "
+                "infinite). Check its weights and the preprocessing of its inputs."
+            )
+
+    def _chunks(self, build: Build, rows: int, evaluate: Callable[[int, Tensor], Tensor]) -> Iterator[Tensor]:
+        start = 0
+        while start < rows:
+            stop = min(start + self.chunk, rows)
+            result = None
+            try:
+                with _evaluating(self.module), torch.no_grad():
+                    result = evaluate(start, build(start, stop).to(self.device)).detach()
+            except RuntimeError as error:
+                if not _out_of_memory(error):
+                    raise
+            if result is None:
+                self._shrink(stop - start)
+                continue
+            yield result
+            start = stop
+
+    def _shrink(self, rows: int) -> None:
+        if rows == 1:
+            raise ModelError(f"Model {self.name!r} runs out of memory on a single row on {self.device}.")
+        self.chunk = rows // 2
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def _pick(logits: Tensor, targets: Tensor, score: Score) -> Tensor:
+    values = logits if score == "logit" else logits.softmax(dim=1)
+    return values.gather(1, targets[:, None])[:, 0]
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+
+
+@contextmanager
+def _evaluating(module: nn.Module) -> Iterator[None]:
+    """Put the network in evaluation mode and leave every part in the mode it was in."""
+    training = [part for part in module.modules() if part.training]
+    for part in training:
+        part.training = False
+    try:
+        yield
+    finally:
+        for part in training:
+            part.training = True

@@ -1,0 +1,13 @@
+"""Native operators: box occlusion, occlusion maps, and SSIM of many pairs of maps.
+
+Each has a compiled kernel (`csrc/`) and a plain PyTorch reference; the reference is used where the kernel is
+not built or does not know the device or dtype, and where `SAM_TOOLKIT_OPS=reference` is set.
+"""
+
+from __future__ import annotations
+
+from sam_toolkit.ops._library import Backend, calls, reset_calls, status
+from sam_toolkit.ops.occlusion import occlude, occlusion_map
+from sam_toolkit.ops.similarity import ssim
+
+__all__ = ["Backend", "calls", "occlude", "occlusion_map", "reset_calls", "ssim", "status"]

@@ -1,0 +1,52 @@
+"use strict";
+const all = (selector, from = document) => [...from.querySelectorAll(selector)];
+
+/* Model and metric menus hide what is marked as another's. */
+const menus = all(".tools select");
+function filter() {
+  for (const kind of ["model", "metric"]) {
+    const menu = menus.find((each) => each.dataset.filter === kind);
+    if (!menu) continue;
+    for (const element of all(`main [data-${kind}]`)) element.hidden = menu.value !== "" && element.dataset[kind] !== menu.value;
+  }
+}
+for (const menu of menus) menu.addEventListener("change", filter);
+
+/* A table's heads become buttons that sort it, largest first. */
+function sort(table, column, head) {
+  const descending = head.getAttribute("aria-sort") !== "descending";
+  const sign = descending ? -1 : 1;
+  const value = (row) => row.cells[column].dataset.sort ?? row.cells[column].textContent.trim();
+  const compare = (a, b) => {
+    const [x, y] = [value(a), value(b)];
+    if (x === "" || y === "") return (x === "") - (y === "");
+    return sign * (Number.isNaN(+x) || Number.isNaN(+y) ? x.localeCompare(y) : x - y);
+  };
+  const body = table.tBodies[0];
+  body.append(...[...body.rows].sort(compare));
+  for (const other of all("th[aria-sort]", table)) other.setAttribute("aria-sort", "none");
+  head.setAttribute("aria-sort", descending ? "descending" : "ascending");
+}
+for (const table of all("table.sortable")) {
+  for (const [column, head] of [...table.tHead.rows[0].cells].entries()) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.append(...head.childNodes);
+    head.append(button);
+    button.addEventListener("click", () => sort(table, column, head));
+  }
+}
+
+/* All photographs open or closed; on paper they are open. */
+const plates = all("details.image");
+const toggle = document.querySelector("#plates");
+if (toggle) {
+  toggle.addEventListener("click", () => {
+    const open = plates.some((each) => !each.open);
+    for (const plate of plates) plate.open = open;
+    toggle.textContent = open ? "Close all photographs" : "Open all photographs";
+  });
+}
+addEventListener("beforeprint", () => { for (const each of all("details")) each.open = true; });
+
+for (const tools of all(".tools")) tools.hidden = false;

@@ -1,0 +1,86 @@
+"""Scores each map of a study against what is known of the image: boxes, or the network's own answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from sam_toolkit.component import MapMetric
+from sam_toolkit.rng import Rng
+from sam_toolkit.study.grouping import groups
+from sam_toolkit.study.keys import map_key, score_key
+from sam_toolkit.study.labels import metric_text, setting_text
+from sam_toolkit.study.prepare import Subject
+from sam_toolkit.study.results import AccuracySummary
+from sam_toolkit.study.spec import AccuracyUse, MethodUse, Study
+from sam_toolkit.study.statistics import interval
+from sam_toolkit.study.store import Score, Store
+from sam_toolkit.types import Params
+
+
+def score_maps(study: Study, subjects: tuple[Subject, ...], store: Store, advance: Callable[[str], None]) -> None:
+    """Fill the store with the accuracies that it lacks; maps that could not be computed stay out."""
+    for subject in subjects:
+        for use in study.methods:
+            for accuracy in study.accuracy:
+                advance(f"{subject.name}, {use.method.name}, {accuracy.metric.name}")
+                for image in range(len(subject.photos)):
+                    for settings in groups(accuracy.metric, accuracy.settings):
+                        store.add_scores(_missing(study, subject, store, use, (accuracy.metric, settings, image)))
+
+
+def _missing(
+    study: Study,
+    subject: Subject,
+    store: Store,
+    use: MethodUse,
+    what: tuple[type[MapMetric[Any]], tuple[Params, ...], int],
+) -> Iterator[Score]:
+    metric, settings, image = what
+    keys = _map_keys(study, subject, use, image)
+    have = store.known(keys)
+    known = store.scores([score_key(metric, setting, key) for setting in settings for key in have])
+    wanted = [key for key in keys if key in have and any(score_key(metric, s, key) not in known for s in settings)]
+    if not wanted:
+        return
+    batch = subject.model.batch([subject.photos[image]])
+    maps = store.maps(wanted)[:, None]
+    values = metric(settings[0]).score(subject.model, batch, maps, settings, Rng(study.seed).child(metric.name))
+    for s, setting in enumerate(settings):
+        for m, key in enumerate(wanted):
+            yield Score(score_key(metric, setting, key), float(values[s, m, 0]), {})
+
+
+def accuracy_summaries(study: Study, subjects: tuple[Subject, ...], store: Store) -> Iterator[AccuracySummary]:
+    """Yield the accuracy of each setting of each experiment, over images."""
+    for subject in subjects:
+        for use in study.methods:
+            keys = [_map_keys(study, subject, use, image) for image in range(len(subject.photos))]
+            for accuracy in study.accuracy:
+                yield from _summaries(study, subject, store, (use, accuracy), keys)
+
+
+def _summaries(
+    study: Study, subject: Subject, store: Store, what: tuple[MethodUse, AccuracyUse], keys: list[list[str]]
+) -> Iterator[AccuracySummary]:
+    use, accuracy = what
+    for metric_setting in accuracy.settings:
+        for position, setting in enumerate(use.settings):
+            own = [score_key(accuracy.metric, metric_setting, row[position]) for row in keys]
+            known = store.scores(own)
+            values = np.array([known[key].value if key in known else np.nan for key in own])
+            yield AccuracySummary(
+                model=subject.name,
+                experiment=use.index,
+                method=use.method.name,
+                setting=setting_text(setting, None, only=tuple(use.axes)) or "default",
+                metric=metric_text(accuracy.metric, metric_setting),
+                score=interval(values, study.seed),
+                higher_is_better=accuracy.metric.higher_is_better,
+            )
+
+
+def _map_keys(study: Study, subject: Subject, use: MethodUse, image: int) -> list[str]:
+    return [map_key(use.method, setting, study.seed, "", subject.address(image)) for setting in use.settings]

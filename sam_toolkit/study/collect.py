@@ -1,0 +1,98 @@
+"""Collects everything that a report shows from a store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from sam_toolkit.study.accuracy import accuracy_summaries
+from sam_toolkit.study.labels import setting_text, value_text
+from sam_toolkit.study.plan import Plan
+from sam_toolkit.study.prepare import Subject
+from sam_toolkit.study.results import Experiment, Failure, Interval, Results
+from sam_toolkit.study.spec import MethodUse, Study
+from sam_toolkit.study.statistics import FEW, LEAST
+from sam_toolkit.study.store import Store
+from sam_toolkit.study.summary import rows, sensitivities, strips, tables, value_summaries
+
+STRIP_IMAGES = 12
+"""Photographs whose maps a report shows; the numbers are over all."""
+
+
+def collect(
+    study: Study, subjects: tuple[Subject, ...], plan: Plan, store: Store, made_by: Mapping[str, str]
+) -> Results:
+    """Return the results of a study, as far as its store has them."""
+    found = list(tables(study, subjects, store))
+    sensitivity = tuple(item for table in found for item in sensitivities(table, study.seed))
+    return Results(
+        title=study.title,
+        provenance=dict(made_by),
+        cost=_cost(plan, store),
+        models=tuple(subject.name for subject in subjects),
+        images=_targets(subjects),
+        experiments=tuple(_experiment(use) for use in study.methods),
+        rows=tuple(row for table in found for row in rows(table)),
+        values=tuple(item for table in found for item in value_summaries(table, study.seed)),
+        sensitivities=sensitivity,
+        accuracies=tuple(accuracy_summaries(study, subjects, store)),
+        strips=tuple(strips(study, subjects, store, STRIP_IMAGES)),
+        failures=tuple(_failures(study, subjects, plan, store)),
+        notes=_notes(subjects, [item.index for item in sensitivity]),
+        study=study.text,
+    )
+
+
+def _cost(plan: Plan, store: Store) -> dict[str, str]:
+    rows, seconds = store.cost({key for task in plan.tasks for row in task.keys for key in row})
+    saved = f" ({plan.rows_alone / plan.rows:.1f} times as many)" if plan.rows else ""
+    return {
+        "maps": f"{plan.maps:,}",
+        "network rows computed": f"{rows:,}",
+        "network rows without sharing": f"{plan.rows_alone:,}{saved}",
+        "seconds computing maps": f"{seconds:.1f}",
+    }
+
+
+def _targets(subjects: tuple[Subject, ...]) -> dict[str, str]:
+    several = len(subjects) > 1
+    texts: dict[str, list[str]] = {}
+    for subject in subjects:
+        for image, photo in enumerate(subject.photos):
+            text = subject.target(image)
+            texts.setdefault(photo.name, []).append(f"{subject.name}: {text}" if several else text)
+    return {name: "; ".join(dict.fromkeys(found)) for name, found in texts.items()}
+
+
+def _experiment(use: MethodUse) -> Experiment:
+    axes = {name: tuple(value_text(value) for value in values) for name, values in use.axes.items()}
+    title = f"{use.method.name}: {', '.join(axes)}" if axes else use.method.name
+    defaults = {name: value_text(getattr(use.default, name)) for name in axes}
+    default = setting_text(use.default, None)
+    return Experiment(use.index, use.method.name, title, default, axes, defaults, use.method.reference)
+
+
+def _failures(study: Study, subjects: tuple[Subject, ...], plan: Plan, store: Store) -> Iterator[Failure]:
+    errors = {key: failed.error for failed in store.failures() for key in failed.keys}
+    for task in plan.tasks:
+        keys = [key for row in task.keys for key in row if key in errors]
+        if keys:
+            subject, use = subjects[task.model], study.methods[task.method]
+            images = ", ".join(subject.photos[image].name for image in task.images)
+            settings = "; ".join(setting_text(setting, None, only=tuple(use.axes)) for setting in task.settings)
+            yield Failure(subject.name, use.method.name, images, settings, errors[keys[0]])
+
+
+def _notes(subjects: tuple[Subject, ...], indices: list[Interval]) -> tuple[str, ...]:
+    count = len(subjects[0].photos)
+    notes = ["Each map is divided by its largest absolute value before it is compared."]
+    if count < LEAST:
+        notes.append(f"{count} images are too few for confidence intervals; {LEAST} are needed, {FEW} advised.")
+    elif count < FEW:
+        notes.append(f"With {count} images intervals cover less than they promise; {FEW} or more are advised.")
+    undefined = sum(interval.undefined > 0 for interval in indices)
+    if undefined:
+        notes.append(
+            f"{undefined} sensitivity indices leave images out: a map or score is missing or undefined there, "
+            "or a rerun is no more similar than a random map."
+        )
+    return tuple(notes)

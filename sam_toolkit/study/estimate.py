@@ -1,0 +1,145 @@
+"""What a study will cost, before it runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import Any
+
+import torch
+from rich.console import Group as Together
+from rich.console import RenderableType
+from rich.table import Table
+
+from sam_toolkit.model import Model
+from sam_toolkit.study.execute import resolve_device
+from sam_toolkit.study.labels import setting_text
+from sam_toolkit.study.plan import Group, make_plan
+from sam_toolkit.study.prepare import Subject, prepare
+from sam_toolkit.study.spec import Study
+
+_TIMED_ROWS = 8
+_MIB = 2**20
+
+
+@dataclass(frozen=True)
+class Line:
+    """One group: the settings that one call computes, and its network rows an image with and without sharing."""
+
+    model: str
+    input: str
+    method: str
+    settings: tuple[str, ...]
+    rows: int
+    rows_alone: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The cost of a study that starts from an empty store; seconds are measured on a few rows, then multiplied."""
+
+    title: str
+    device: str
+    images: int
+    tasks: int
+    maps: int
+    rows: int
+    rows_alone: int
+    store_bytes: int
+    memory_bytes: int
+    seconds: float
+    groups: tuple[Line, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the estimate as JSON values."""
+        return asdict(self)
+
+
+class Forgetful:
+    """Keeps no numbers: a plan has no store."""
+
+    def recall(self, key: str) -> None:
+        """Return None."""
+
+    def remember(self, key: str, value: float) -> None:
+        """Do nothing."""
+
+
+def estimate(study: Study, device: str) -> Estimate:
+    """Return what the study will cost; opens its models and photographs, and times a few network rows."""
+    where = resolve_device(device)
+    subjects = prepare(study, where, Forgetful())
+    plan = make_plan(study, subjects)
+    timings = [_seconds_a_row(subject) for subject in subjects]
+    lines = tuple(_line(study, subjects, group, timings[group.model]) for group in plan.groups)
+    sizes = [subject.shape[1] * subject.shape[2] * 4 for subject in subjects]
+    memory = [_memory(subjects[group.model], group) for group in plan.groups]
+    return Estimate(
+        title=study.title,
+        device=where,
+        images=plan.images,
+        tasks=len(plan.tasks),
+        maps=plan.maps,
+        rows=plan.rows,
+        rows_alone=plan.rows_alone,
+        store_bytes=sum(len(task.images) * len(task.settings) * sizes[task.model] for task in plan.tasks),
+        memory_bytes=max(memory),
+        seconds=plan.images * sum(line.seconds for line in lines),
+        groups=lines,
+    )
+
+
+def _line(study: Study, subjects: tuple[Subject, ...], group: Group, timings: tuple[float, float]) -> Line:
+    use = study.methods[group.method]
+    seconds = group.rows * timings[use.method.gradients]
+    settings = tuple(setting_text(setting, use.default) or "default" for setting in group.settings)
+    name, variant = subjects[group.model].name, study.inputs[group.input].name
+    return Line(name, variant, use.method.name, settings, group.rows, group.alone, seconds)
+
+
+def _memory(subject: Subject, group: Group) -> int:
+    """Return the bytes of one chunk of network inputs and of a group's maps; activations come on top."""
+    channels, height, width = subject.shape
+    return height * width * 4 * (channels * subject.model.chunk + len(group.settings))
+
+
+def _seconds_a_row(subject: Subject) -> tuple[float, float]:
+    """Return the seconds of a forward row and of a forward and backward row, timed on a few."""
+    model = subject.model
+    inputs = model.inputs(model.image(subject.photos[0])[None]).expand(_TIMED_ROWS, -1, -1, -1)
+    targets = torch.zeros(_TIMED_ROWS, dtype=torch.int64)
+
+    def build(start: int, stop: int) -> torch.Tensor:
+        return inputs[start:stop]
+
+    forward = _timed(model, lambda: model.scores(build, targets, "logit"))
+    backward = _timed(model, lambda: list(model.gradients(build, targets, "logit")))
+    return forward / _TIMED_ROWS, backward / _TIMED_ROWS
+
+
+def _timed(model: Model, work: Callable[[], object]) -> float:
+    work()
+    started = time.perf_counter()
+    work()
+    if model.device.type == "cuda":
+        torch.cuda.synchronize(model.device)
+    return time.perf_counter() - started
+
+
+def table(found: Estimate) -> RenderableType:
+    """Return the estimate for a terminal."""
+    lines = Table("model", "input", "method", "settings", "rows an image", "without sharing", title=found.title)
+    for line in found.groups:
+        shown = f"{len(line.settings)}: {'; '.join(line.settings)}"
+        lines.add_row(line.model, line.input, line.method, shown, f"{line.rows:,}", f"{line.rows_alone:,}")
+    times = found.rows_alone / found.rows if found.rows else 1.0
+    return Together(
+        lines,
+        f"{found.maps:,} maps of {found.images} images in {found.tasks} tasks on {found.device}.",
+        f"Network rows: {found.rows:,}, against {found.rows_alone:,} without sharing ({times:.1f} times as many).",
+        f"Store: {found.store_bytes / _MIB:,.0f} MiB. Memory for a batch: {found.memory_bytes / _MIB:,.0f} MiB.",
+        f"Time: about {timedelta(seconds=round(found.seconds))}, from {_TIMED_ROWS} rows timed; comparing adds to it.",
+    )

@@ -1,0 +1,130 @@
+"""Which maps a study needs, and the groups in which they are computed: each map once, ever."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from sam_toolkit.component import Method
+from sam_toolkit.study.grouping import groups
+from sam_toolkit.study.keys import map_key, variant_text
+from sam_toolkit.study.prepare import Subject
+from sam_toolkit.study.spec import MethodUse, Study
+from sam_toolkit.study.task import Task
+from sam_toolkit.types import Params, digest
+
+_ROWS_A_TASK = 256
+_IMAGES_A_TASK = 64
+
+
+@dataclass(frozen=True)
+class Group:
+    """Settings of one method that one call computes, for one model and input variant.
+
+    Attributes:
+        alone: network rows an image that the settings would cost one by one, in every experiment that names them.
+        rows: network rows an image of the one call.
+    """
+
+    model: int
+    input: int
+    method: int
+    settings: tuple[Params, ...]
+    rows: int
+    alone: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The groups of a study and the tasks that compute them."""
+
+    groups: tuple[Group, ...]
+    tasks: tuple[Task, ...]
+    images: int
+
+    @property
+    def rows(self) -> int:
+        """Return the network rows of all tasks."""
+        return sum(task.rows for task in self.tasks)
+
+    @property
+    def rows_alone(self) -> int:
+        """Return the network rows that the same maps cost when each experiment computes each setting by itself."""
+        return self.images * sum(group.alone for group in self.groups)
+
+    @property
+    def maps(self) -> int:
+        """Return the number of different maps."""
+        return sum(len(task.images) * len(task.settings) for task in self.tasks)
+
+
+def needed_settings(study: Study, use: MethodUse, variant: int) -> tuple[Params, ...]:
+    """Return the settings of an experiment whose maps some comparison or accuracy needs at an input variant."""
+    along = {comparison.along for comparison in study.compare}
+    if variant > 0:
+        return (use.default,) if "inputs" in along else ()
+    settings = use.settings if "settings" in along or study.accuracy else (use.default,)
+    return (*settings, *reruns(study, use))
+
+
+def reruns(study: Study, use: MethodUse) -> tuple[Params, ...]:
+    """Return the default setting with other seeds; empty for a method that draws nothing."""
+    method = use.method(use.default)
+    return tuple(method.reruns(use.default, study.reruns))
+
+
+def make_plan(study: Study, subjects: tuple[Subject, ...]) -> Plan:
+    """Return the plan: a function of the study and its subjects alone, whatever was computed before."""
+    found = tuple(_groups(study, subjects))
+    tasks: dict[str, Task] = {}
+    for group in found:
+        for task in _tasks(study, subjects, group):
+            tasks.setdefault(task.id, task)
+    images = len(subjects[0].photos)
+    ordered = sorted(tasks.values(), key=lambda task: (task.model, task.images[0]))
+    return Plan(found, tuple(ordered), images)
+
+
+def _groups(study: Study, subjects: tuple[Subject, ...]) -> Iterator[Group]:
+    for model, subject in enumerate(subjects):
+        for variant in range(len(study.inputs)):
+            for uses in _by_method(study.methods):
+                yield from _method_groups(study, (model, variant), uses, subject.shape)
+
+
+def _by_method(uses: Iterable[MethodUse]) -> list[list[MethodUse]]:
+    found: dict[type[Method], list[MethodUse]] = {}  # type: ignore[type-arg]
+    for use in uses:
+        found.setdefault(use.method, []).append(use)
+    return list(found.values())
+
+
+def _method_groups(
+    study: Study, where: tuple[int, int], uses: list[MethodUse], shape: tuple[int, int, int]
+) -> Iterator[Group]:
+    wanted = Counter(setting for use in uses for setting in needed_settings(study, use, where[1]))
+    for settings in groups(uses[0].method, wanted):
+        method = uses[0].method(settings[0])
+        alone = sum(wanted[setting] * method.rows([setting], shape) for setting in settings)
+        yield Group(*where, uses[0].index, settings, method.rows(settings, shape), alone)
+
+
+def _tasks(study: Study, subjects: tuple[Subject, ...], group: Group) -> Iterator[Task]:
+    subject = subjects[group.model]
+    method = study.methods[group.method].method
+    variant = study.inputs[group.input]
+    size = max(1, min(_IMAGES_A_TASK, _ROWS_A_TASK // max(group.rows, 1)))
+    for start in range(0, len(subject.photos), size):
+        images = tuple(range(start, min(start + size, len(subject.photos))))
+        keys = tuple(
+            tuple(map_key(method, setting, study.seed, variant_text(variant), subject.address(i)) for i in images)
+            for setting in group.settings
+        )
+        flat = [key for row in keys for key in row]
+        names = subject.photos[start].name + (f" and {len(images) - 1} more" if len(images) > 1 else "")
+        label = f"{method.name}, {len(group.settings)} settings, {subject.name}, {variant.name}, {names}"
+        yield Task(
+            digest("task", *flat), group.model, group.method, group.input, images, group.settings, keys,
+            group.rows * len(images), label,
+        )  # fmt: skip

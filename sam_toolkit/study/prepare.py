@@ -1,0 +1,135 @@
+"""What a study works on, opened and checked before any work: models, photographs, targets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol
+
+from torch import Tensor
+
+from sam_toolkit.component import ImageSource
+from sam_toolkit.errors import ImageError, ModelError
+from sam_toolkit.images import Photo
+from sam_toolkit.model import Model
+from sam_toolkit.study.spec import ImagesUse, ModelUse, Study
+from sam_toolkit.types import digest
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model with what it is asked about.
+
+    Attributes:
+        photos: the photographs, each with its target as its label.
+        given: for each, whether the label was known; otherwise it is the predicted class.
+        shape: (C, H, W) of the network input.
+    """
+
+    name: str
+    model: Model
+    photos: tuple[Photo, ...]
+    given: tuple[bool, ...]
+    shape: tuple[int, int, int]
+
+    def address(self, image: int) -> tuple[str, str, int]:
+        """Return (model fingerprint, image digest, target): what every map of this image depends on."""
+        photo = self.photos[image]
+        assert photo.label is not None
+        return self.model.fingerprint, photo.digest, photo.label
+
+    def target(self, image: int) -> str:
+        """Return the target as text: "espresso (967), given"."""
+        label = self.photos[image].label
+        assert label is not None
+        return f"{self.model.category(label)}, {'given' if self.given[image] else 'predicted'}"
+
+
+def open_model(use: ModelUse) -> Model:
+    """Return the model of a study's entry, under the study's name; raises ModelError that says what is missing."""
+    model = use.source if isinstance(use.source, Model) else use.source.load(use.model)
+    return model.named(use.name)
+
+
+def open_photos(use: ImagesUse) -> tuple[Photo, ...]:
+    """Return the study's photographs; raises ImageError where there are none or two share a name."""
+    photos = use.source.photos() if isinstance(use.source, ImageSource) else use.source
+    chosen = tuple(photos[: use.limit])
+    if not chosen:
+        raise ImageError("The study has no images: images.limit or the list of images leaves none.")
+    names = [photo.name for photo in chosen]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ImageError(f"Two images are called {twice[0]!r}; names must be unique within a study.")
+    return chosen
+
+
+class Memory(Protocol):
+    """Numbers that are kept from run to run by key."""
+
+    def recall(self, key: str) -> float | None:
+        """Return the number, or None where it is not known."""
+        ...
+
+    def remember(self, key: str, value: float) -> None:
+        """Keep the number."""
+        ...
+
+
+def prepare(study: Study, device: str, memory: Memory) -> tuple[Subject, ...]:
+    """Return the study's subjects, every photograph read once and every target checked.
+
+    Class counts and predictions are kept in `memory`, so that a second run needs no network row.
+    """
+    photos = open_photos(study.images)
+    return tuple(_subject(open_model(use).to(device), photos, memory) for use in study.models)
+
+
+def _subject(model: Model, photos: tuple[Photo, ...], memory: Memory) -> Subject:
+    images = _read_all(model, photos)
+    classes = _recall(memory, lambda: model.classes(images[0][None]), "classes", model.fingerprint)
+    targets = []
+    for photo, image in zip(photos, images, strict=True):
+        label = photo.label
+        if label is None:
+            predict = partial(_predicted, model, image)
+            label = _recall(memory, predict, "prediction", model.fingerprint, photo.digest)
+        if not 0 <= label < classes:
+            raise ModelError(
+                f"Image {photo.name!r} has label {label}, but model {model.name!r} has classes 0 to {classes - 1}: "
+                "correct the label, or leave it out to explain the predicted class."
+            )
+        targets.append(replace(photo, label=label))
+    channels, height, width = images[0].shape
+    given = tuple(photo.label is not None for photo in photos)
+    return Subject(model.name, model, tuple(targets), given, (channels, height, width))
+
+
+def _predicted(model: Model, image: Tensor) -> int:
+    return int(model.predict(image[None]))
+
+
+def _recall(memory: Memory, find: Callable[[], int], *address: str) -> int:
+    key = digest(*address)
+    value = memory.recall(key)
+    if value is None:
+        value = find()
+        memory.remember(key, value)
+    return int(value)
+
+
+def _read_all(model: Model, photos: tuple[Photo, ...]) -> list[Tensor]:
+    """Read every photograph, so that a damaged one is found now and not hours later; name all that are."""
+    images, problems = [], []
+    for photo in photos:
+        try:
+            images.append(model.image(photo))
+        except ImageError as error:
+            problems.append(str(error))
+    if problems:
+        raise ImageError("\n".join(problems))
+    shapes = sorted({tuple(image.shape) for image in images})
+    if len(shapes) > 1:
+        raise ImageError(f"All images of a study must have one size at model {model.name!r}; got {shapes}.")
+    return images

@@ -1,0 +1,115 @@
+"""A study as it is after every check: components found, hyperparameters validated, values expanded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sam_toolkit.component import ImageSource, MapMetric, Method, ModelSource, PairMetric, Perturbation
+from sam_toolkit.images import Photo
+from sam_toolkit.model import Model
+from sam_toolkit.types import Params
+
+CLEAN = "clean"
+"""The input that nothing was done to."""
+
+
+@dataclass(frozen=True)
+class ModelUse:
+    """A model of the study: from a source, or given through the API.
+
+    Attributes:
+        name: what the study and its report call it, unique.
+        model: what the source calls it.
+        source: the source with its setting, or the model itself.
+    """
+
+    name: str
+    model: str
+    source: ModelSource[Any] | Model
+
+
+@dataclass(frozen=True)
+class ImagesUse:
+    """The photographs of the study: from a source, at most `limit`, or given through the API."""
+
+    source: ImageSource[Any] | tuple[Photo, ...]
+    limit: int | None = None
+
+
+@dataclass(frozen=True)
+class InputUse:
+    """An input variant, by a name such as "gaussian-noise sigma=0.1"; `perturbation` is None for the clean one."""
+
+    name: str
+    perturbation: type[Perturbation[Any]] | None = None
+    params: Params | None = None
+
+
+@dataclass(frozen=True)
+class MethodUse:
+    """An experiment: a method and the settings that it varies.
+
+    Attributes:
+        index: position in the study file.
+        default: the setting that others are compared with.
+        axes: swept field to its values, in the order of the file; the default's value is among them.
+        settings: all settings, the default first, without repeats: one at a time around the default, or the product.
+        grid: whether it is the product.
+    """
+
+    index: int
+    method: type[Method[Any]]
+    default: Params
+    axes: Mapping[str, tuple[Any, ...]]
+    settings: tuple[Params, ...]
+    grid: bool = False
+
+
+@dataclass(frozen=True)
+class MetricUse:
+    """A pair metric with the settings that the study asks for (a product where several fields list values)."""
+
+    metric: type[PairMetric[Any]]
+    settings: tuple[Params, ...]
+
+
+@dataclass(frozen=True)
+class AccuracyUse:
+    """A map metric with the settings that the study asks for."""
+
+    metric: type[MapMetric[Any]]
+    settings: tuple[Params, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is compared: maps along settings (with each experiment's default), or along inputs (with the clean one)."""
+
+    along: Literal["settings", "inputs"]
+    metrics: tuple[MetricUse, ...]
+
+
+@dataclass(frozen=True)
+class Study:
+    """Everything that a run needs; picklable, so that workers get it whole.
+
+    Attributes:
+        title: file name without its ending, or as given.
+        reruns: other seeds whose maps make the floor of methods that draw.
+        random_maps: random maps an image that make the other end of the scale.
+        text: the study file as read, for provenance.
+    """
+
+    title: str
+    seed: int
+    models: tuple[ModelUse, ...]
+    images: ImagesUse
+    inputs: tuple[InputUse, ...]
+    methods: tuple[MethodUse, ...]
+    compare: tuple[Comparison, ...]
+    accuracy: tuple[AccuracyUse, ...] = ()
+    reruns: int = 2
+    random_maps: int = 2
+    text: str = ""

@@ -1,0 +1,161 @@
+"""Turns the scores of a store into results: curves, sensitivity indices with their floors, strips of maps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sam_toolkit.component import PairMetric
+from sam_toolkit.study.compare import pair_keys, stack_maps
+from sam_toolkit.study.labels import metric_text
+from sam_toolkit.study.prepare import Subject
+from sam_toolkit.study.results import Row, Sensitivity, Strip, ValueSummary
+from sam_toolkit.study.spec import Study
+from sam_toolkit.study.stacks import Line, Stack, stacks
+from sam_toolkit.study.statistics import Values, index, interval
+from sam_toolkit.study.store import Store
+from sam_toolkit.types import Params
+
+
+@dataclass(frozen=True)
+class Table:
+    """Scores `[lines, images]` of one model, experiment and comparison by one metric; NaN where there is none."""
+
+    stacks: tuple[Stack, ...]
+    metric: str
+    model: str
+    images: tuple[str, ...]
+    scores: Values
+    present: np.ndarray[Any, np.dtype[np.bool_]]
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        """Return what each row of the table compares with the reference."""
+        return self.stacks[0].lines
+
+    def of(self, role: str) -> Values:
+        """Return the rows of one role."""
+        return self.scores[[line.role == role for line in self.lines]]
+
+    def place(self) -> dict[str, Any]:
+        """Return the fields that say where a result belongs."""
+        first = self.stacks[0]
+        return {
+            "model": self.model,
+            "experiment": first.use.index,
+            "method": first.use.method.name,
+            "along": first.comparison.along,
+            "metric": self.metric,
+            "reference": first.label,
+        }
+
+
+def tables(study: Study, subjects: tuple[Subject, ...], store: Store) -> Iterator[Table]:
+    """Yield every table of the study, from the scores that the store has."""
+    for same in stacks(study, subjects):
+        subject = subjects[same[0].model]
+        for use in same[0].comparison.metrics:
+            for setting in use.settings:
+                scores, present = _scores(store, use.metric, setting, same)
+                images = tuple(photo.name for photo in subject.photos)
+                yield Table(tuple(same), metric_text(use.metric, setting), subject.name, images, scores, present)
+
+
+def _scores(
+    store: Store, metric: type[PairMetric[Any]], setting: Params, same: list[Stack]
+) -> tuple[Values, np.ndarray[Any, np.dtype[np.bool_]]]:
+    keys = [pair_keys(metric, setting, stack) for stack in same]
+    known = store.scores([key for row in keys for key in row])
+    values = [[known[key].value if key in known else np.nan for key in row] for row in keys]
+    present = [[key in known for key in row] for row in keys]
+    return np.array(values, dtype=np.float64).T, np.array(present).T
+
+
+def rows(table: Table) -> Iterator[Row]:
+    """Yield the table's scores one by one; pairs that could not be computed are left out."""
+    for line, scores, present in zip(table.lines, table.scores, table.present, strict=True):
+        for image, score, there in zip(table.images, scores, present, strict=True):
+            if there:
+                place = table.place()
+                yield Row(
+                    **place,
+                    factor=line.factor,
+                    value=line.value,
+                    image=image,
+                    role=line.role,
+                    score=float(score),
+                )
+
+
+def value_summaries(table: Table, seed: int) -> Iterator[ValueSummary]:
+    """Yield the similarity at each value of each factor, over images."""
+    for line, scores in zip(table.lines, table.scores, strict=True):
+        if line.role == "value":
+            yield ValueSummary(
+                **table.place(),
+                factor=line.factor,
+                value=line.value,
+                number=line.number,
+                similarity=interval(scores, seed),
+            )
+
+
+def sensitivities(table: Table, seed: int) -> Iterator[Sensitivity]:
+    """Yield how far each factor moves the map, read against the rerun and random floors of the same images."""
+    reruns = table.of("rerun")
+    floor = _mean(reruns) if len(reruns) else np.ones(len(table.images))
+    random = _mean(table.of("random"))
+    for factor in dict.fromkeys(line.factor for line in table.lines if line.role == "value"):
+        chosen = [line.role == "value" and line.factor == factor for line in table.lines]
+        similarity = _mean(table.scores[chosen])
+        moved = index(similarity, floor, random)
+        yield Sensitivity(
+            **table.place(),
+            factor=factor,
+            values=tuple(line.value for line, own in zip(table.lines, chosen, strict=True) if own),
+            index=interval(moved, seed),
+            similarity=interval(similarity, seed),
+            floor=interval(floor, seed),
+            random=interval(random, seed),
+            per_image=dict(zip(table.images, moved.tolist(), strict=True)),
+            deterministic=not len(reruns),
+        )
+
+
+def _mean(scores: Values) -> Values:
+    """Return the mean over lines, NaN for an image where any line is undefined: a mean of fewer is another question."""
+    return scores.mean(axis=0) if len(scores) else np.full(scores.shape[1], np.nan)
+
+
+def strips(study: Study, subjects: tuple[Subject, ...], store: Store, images: int) -> Iterator[Strip]:
+    """Yield the maps of the first `images` photographs along each factor; what could not be computed is left out."""
+    for same in stacks(study, subjects):
+        for stack in same[:images]:
+            factors = dict.fromkeys(line.factor for line in stack.lines if line.role == "value")
+            for factor in factors:
+                yield from _strip(study, subjects[stack.model], store, stack, factor)
+
+
+def _strip(study: Study, subject: Subject, store: Store, stack: Stack, factor: str) -> Iterator[Strip]:
+    have = store.known(stack.keys)
+    lines = tuple(line for line in stack.lines if line.factor == factor and line.key in have)
+    if stack.reference not in have or not lines:
+        return
+    chosen = stack.only(lines)
+    photo = subject.photos[stack.image]
+    yield Strip(
+        model=subject.name,
+        experiment=stack.use.index,
+        method=stack.use.method.name,
+        along=stack.comparison.along,
+        factor=factor,
+        image=photo.name,
+        target=subject.target(stack.image),
+        photo=subject.model.image(photo),
+        labels=(stack.label, *(line.value for line in lines)),
+        maps=stack_maps(study, subject, store, chosen),
+        signed=stack.facts.signed,
+    )

@@ -1,0 +1,107 @@
+"""Carries out a task in whatever process it was sent to: images in, a file of maps out."""
+
+from __future__ import annotations
+
+import json
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from sam_toolkit.errors import ComponentError, SamError
+from sam_toolkit.images import Photo
+from sam_toolkit.model import Model, Rows
+from sam_toolkit.rng import Rng
+from sam_toolkit.study.map_files import write_maps
+from sam_toolkit.study.prepare import open_model
+from sam_toolkit.study.spec import Study
+from sam_toolkit.study.task import MapFile, Outcome, Task
+from sam_toolkit.types import Batch
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every worker of a run needs; picklable.
+
+    Attributes:
+        photos: by model, the photographs with their targets as labels.
+        folder: the store's folder.
+    """
+
+    study: Study
+    photos: tuple[tuple[Photo, ...], ...]
+    folder: Path
+    device: str
+
+
+class StudyWorker:
+    """Carries out tasks of one job; opens each model once."""
+
+    def __init__(self, job: Job, models: Sequence[Model] = ()) -> None:
+        """Work on `job`; `models` are those that this process has open already."""
+        self._job = job
+        self._models = dict(enumerate(models))
+
+    def run(self, task: Task) -> Outcome:
+        """Return the outcome: a file of maps, or the error's text."""
+        started = time.perf_counter()
+        try:
+            model = self._model(task.model)
+            before = model.counted
+            file = self._write(task, model, self._maps(task, model))
+            rows = Rows(model.counted.forward - before.forward, model.counted.backward - before.backward)
+        except Exception as error:  # noqa: BLE001 - whatever a component raises must not end the study
+            return Outcome(task, "failed", error=_text(error), seconds=time.perf_counter() - started)
+        return Outcome(task, "done", file, rows=rows, seconds=time.perf_counter() - started)
+
+    def _model(self, index: int) -> Model:
+        if index not in self._models:
+            self._models[index] = open_model(self._job.study.models[index]).to(self._job.device)
+        return self._models[index]
+
+    def _maps(self, task: Task, model: Model) -> Tensor:
+        study = self._job.study
+        method = study.methods[task.method].method(task.settings[0])
+        batch = self._batch(task, model)
+        maps = method.maps(model, batch, task.settings, Rng(study.seed).child(method.name)).detach().float().cpu()
+        expected = (len(task.settings), len(batch), *batch.images.shape[-2:])
+        if tuple(maps.shape) != expected:
+            raise ComponentError(f"{method.name} returned maps {list(maps.shape)} where {list(expected)} is due.")
+        if not bool(torch.isfinite(maps).all()):
+            raise ComponentError(f"{method.name} returned maps with values that are not finite (NaN or infinite).")
+        return maps
+
+    def _batch(self, task: Task, model: Model) -> Batch:
+        study = self._job.study
+        batch = model.batch([self._job.photos[task.model][image] for image in task.images])
+        variant = study.inputs[task.input]
+        if variant.perturbation is None:
+            return batch
+        perturbation = variant.perturbation(variant.params)
+        rng = Rng(study.seed).child(perturbation.name)
+        return batch.with_images(perturbation.images(model, batch, [perturbation.params], rng)[0])
+
+    def _write(self, task: Task, model: Model, maps: Tensor) -> MapFile:
+        method = self._job.study.methods[task.method].method
+        header = {
+            "method": method.name,
+            "version": method.version,
+            "settings": json.dumps([json.loads(setting.canonical()) for setting in task.settings]),
+            "seed": str(self._job.study.seed),
+            "input": self._job.study.inputs[task.input].name,
+            "model": model.fingerprint,
+            "images": json.dumps([self._job.photos[task.model][image].digest for image in task.images]),
+        }
+        keys = [key for row in task.keys for key in row]
+        return write_maps(self._job.folder, task.id, keys, maps.flatten(0, 1), header)
+
+
+def _text(error: Exception) -> str:
+    if isinstance(error, SamError):
+        return str(error)
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} (at {Path(where.filename).name}:{where.lineno}, in {where.name})"

@@ -1,0 +1,118 @@
+"""Frozen values that components exchange: hyperparameters and batches of images."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from sam_toolkit.errors import ComponentError
+
+
+class Params(BaseModel):
+    """The hyperparameters of a component: types, ranges, defaults and help in one place; frozen."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+
+    def varied(self, **changes: Any) -> Self:
+        """Return a validated copy with `changes`; raises pydantic's ValidationError where one breaks a rule."""
+        return type(self)(**{**self.model_dump(), **changes})
+
+    def canonical(self) -> str:
+        """Return the parameters as JSON with sorted keys: equal settings give equal text."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+
+    def without(self, names: frozenset[str]) -> str:
+        """Return `canonical` text of all fields but `names`: settings that agree in it share one computation."""
+        values = {key: value for key, value in self.model_dump(mode="json").items() if key not in names}
+        return json.dumps(values, sort_keys=True, separators=(",", ":"))
+
+
+def field(default: Any = ..., *, help: str, **rules: Any) -> Any:
+    """Declare a hyperparameter: its default, one line of help, and pydantic rules such as `ge=1`."""
+    return Field(default, description=help, **rules)
+
+
+def digest(*parts: bytes | str) -> str:
+    """Return the 32 hexadecimal digits of a BLAKE2b hash of `parts`, each length-prefixed."""
+    state = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        state.update(len(data).to_bytes(8, "little"))
+        state.update(data)
+    return state.hexdigest()
+
+
+def tensor_digest(tensor: Tensor) -> str:
+    """Return the content digest of a tensor: its dtype, shape and bytes."""
+    values = tensor.detach().cpu().contiguous()
+    return digest(str(values.dtype), str(tuple(values.shape)), values.reshape(-1).view(torch.uint8).numpy().tobytes())
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images of one size with what is asked about them.
+
+    Attributes:
+        images: float32 `[N, C, H, W]`, RGB (or grey) in [0, 1] at network size; what a bare module takes as it is.
+        targets: int64 `[N]`, the class whose score is explained.
+        ids: one content digest an image; random draws are addressed by it.
+        boxes: int64 `[B, 5]` of (image, y0, x0, y1, x1), ends exclusive, or None where objects are not annotated.
+    """
+
+    images: Tensor
+    targets: Tensor
+    ids: tuple[str, ...]
+    boxes: Tensor | None = None
+
+    @classmethod
+    def of(cls, images: Tensor, targets: Tensor | Sequence[int] | int, ids: Sequence[str] | None = None) -> Self:
+        """Build a batch from tensors; ids default to content digests. Raises ComponentError on wrong shapes."""
+        if images.dim() != 4 or not images.is_floating_point():
+            raise ComponentError(
+                f"images must be a floating-point tensor [N, C, H, W]; got {images.dtype} {list(images.shape)}."
+            )
+        if not len(images):
+            raise ComponentError("images must hold at least one image; got none.")
+        wanted = torch.as_tensor(targets, dtype=torch.int64, device=images.device).reshape(-1)
+        if wanted.numel() == 1:
+            wanted = wanted.expand(len(images))
+        if wanted.numel() != len(images):
+            raise ComponentError(
+                f"targets must give one class an image: got {wanted.numel()} for {len(images)} images."
+            )
+        return cls(images.detach().float(), wanted, tuple(ids or (tensor_digest(image) for image in images)))
+
+    def __len__(self) -> int:
+        """Return N."""
+        return len(self.ids)
+
+    def select(self, indices: Sequence[int]) -> Self:
+        """Return the batch of the images at `indices`, with their boxes renumbered."""
+        rows = torch.tensor(list(indices), dtype=torch.int64)
+        boxes = None
+        if self.boxes is not None:
+            kept = [
+                torch.cat([torch.full((len(own), 1), new), own[:, 1:]], dim=1)
+                for new, old in enumerate(indices)
+                if len(own := self.boxes[self.boxes[:, 0] == old])
+            ]
+            boxes = torch.cat(kept) if kept else self.boxes[:0]
+        where = rows.to(self.images.device)
+        return replace(
+            self,
+            images=self.images[where],
+            targets=self.targets[where],
+            ids=tuple(self.ids[i] for i in indices),
+            boxes=boxes,
+        )
+
+    def with_images(self, images: Tensor) -> Self:
+        """Return the same batch (ids, targets, boxes) with other images, such as noisy ones."""
+        return replace(self, images=images)

@@ -1,0 +1,76 @@
+"""The CSV tables hold every number, and read back as they were."""
+
+from __future__ import annotations
+
+import csv
+import math
+from dataclasses import replace
+
+from reports.factory import renamed, results
+
+from sam_toolkit.reports import CsvReport
+
+
+def read(path):
+    """Return a table's lines by column."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_score_reads_back_exactly(tmp_path):
+    found = results(undefined=frozenset({3}))
+    CsvReport().write(found, tmp_path)
+    lines = read(tmp_path / "rows.csv")
+    assert len(lines) == len(found.rows)
+    for line, row in zip(lines, found.rows, strict=True):
+        assert line["score"] == "" if math.isnan(row.score) else float(line["score"]) == row.score
+        assert (line["model"], line["experiment"], line["value"], line["role"]) == (
+            row.model,
+            str(row.experiment),
+            row.value,
+            row.role,
+        )
+
+
+def test_intervals_have_a_column_for_each_part(tmp_path):
+    found = results()
+    CsvReport().write(found, tmp_path)
+    line, item = read(tmp_path / "sensitivity.csv")[0], found.sensitivities[0]
+    for name in ("index", "similarity", "floor", "random"):
+        interval = getattr(item, name)
+        assert [float(line[name]), float(line[f"{name}_low"]), float(line[f"{name}_high"])] == [
+            interval.mean,
+            interval.low,
+            interval.high,
+        ]
+        assert (line[f"{name}_count"], line[f"{name}_how"]) == (str(interval.count), interval.how)
+    assert line["values"] == "abs-mean; abs-max"
+    assert line["deterministic"] == "true"
+    assert len(read(tmp_path / "values.csv")) == len(found.values)
+
+
+def test_columns_are_documented(tmp_path):
+    CsvReport().write(results(), tmp_path)
+    for name in ("rows", "sensitivity", "values", "accuracy"):
+        for column in read(tmp_path / f"{name}.csv")[0]:
+            assert (
+                column.removesuffix("_undefined").rsplit("_", 1)[0] in CsvReport.__doc__ or column in CsvReport.__doc__
+            )
+
+
+def test_accuracies_are_written_only_if_there_are_any(tmp_path):
+    found = results()
+    assert [path.name for path in CsvReport().write(found, tmp_path)] == [
+        "rows.csv",
+        "sensitivity.csv",
+        "values.csv",
+        "accuracy.csv",
+    ]
+    CsvReport().write(replace(found, accuracies=()), tmp_path)
+    assert not (tmp_path / "accuracy.csv").exists()
+
+
+def test_names_with_commas_quotes_and_line_breaks_survive(tmp_path):
+    found = renamed(results(images=1), ', "quoted"\nnext line é')
+    CsvReport().write(found, tmp_path)
+    assert read(tmp_path / "rows.csv")[0]["image"] == found.rows[0].image

@@ -1,0 +1,48 @@
+"""Every built-in component keeps the contract that plugins are held to; new ones are picked up by themselves."""
+
+from __future__ import annotations
+
+import pytest
+
+from sam_toolkit.component import MapMetric, Method, PairMetric, Perturbation
+from sam_toolkit.registry import default_registry
+from sam_toolkit.testing import (
+    check_declarations,
+    check_map_metric,
+    check_method,
+    check_pair_metric,
+    check_perturbation,
+)
+
+CHECKS = {
+    Method.kind: check_method,
+    Perturbation.kind: check_perturbation,
+    PairMetric.kind: check_pair_metric,
+    MapMetric.kind: check_map_metric,
+}
+COMPONENTS = [entry.component for entry in default_registry(plugins=False).entries()]
+
+FURTHER = {
+    ("method", "sliding-patch"): [
+        {"patch": 9, "stride": 5, "border": "floor", "compat": "sam-2020"},
+        {"patch": 12, "stride": 7, "fill": (0.2, 0.5, 0.9)},
+        {"patch": 12, "stride": 7, "fill": "noise", "seed": 3},
+    ],
+    ("pair-metric", "ssim"): [{"sigma": 1.5, "data_range": 2.0}],
+}
+"""Settings that need two fields moved at once, which the checks do not do by themselves."""
+
+
+@pytest.mark.parametrize("component", COMPONENTS, ids=lambda one: f"{one.kind}-{one.name}")
+def test_a_built_in_component_keeps_its_contract(component):
+    CHECKS.get(component.kind, check_declarations)(component)
+
+
+@pytest.mark.parametrize(("kind", "name"), FURTHER, ids=lambda text: text)
+def test_it_does_so_where_two_fields_move(kind, name):
+    component = next(one for one in COMPONENTS if (one.kind, one.name) == (kind, name))
+    CHECKS[kind](component, [component.setting(**fields) for fields in FURTHER[kind, name]])
+
+
+def test_every_component_that_computes_has_a_check():
+    assert {one.kind for one in COMPONENTS} >= set(CHECKS)
