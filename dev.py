@@ -35,6 +35,8 @@ DEFAULTS = {
     "MALLOC_MMAP_THRESHOLD_": "4294967296",
     "MALLOC_TRIM_THRESHOLD_": "8589934592",
     "MALLOC_TOP_PAD_": "268435456",
+    # Else threads that wait for each other spin, and on busy cores take the time that the others need.
+    "OMP_WAIT_POLICY": "PASSIVE",
 }
 PYTHON_FILES = ("sam_toolkit", "tests", "plugins", "benchmarks", "docs", "examples", "setup.py", "dev.py")
 LEFTOVERS = (

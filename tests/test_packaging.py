@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 import torch
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 import sam_toolkit
@@ -137,6 +138,15 @@ def test_the_locks_hold_all_that_testing_needs_and_nothing_else() -> None:
     assert {canonicalize_name(need.name) for need in needs} == set(pins)
     assert not [str(need) for need in needs if not need.specifier.contains(pins[canonicalize_name(need.name)])]
     assert not locked("requirements.lock").keys() & locked("requirements-dev.lock").keys()
+
+
+def test_the_locks_can_be_installed_with_every_python_3_11() -> None:
+    pins = locked("requirements.lock") | locked("requirements-dev.lock")
+    installed = {canonicalize_name(found.name): found for found in importlib.metadata.distributions()}
+    checked = [found for name, found in installed.items() if found.version == pins.get(name)]
+    assert checked
+    ranges = {found.name: SpecifierSet(found.metadata.get("Requires-Python", "")) for found in checked}
+    assert not {name: str(versions) for name, versions in ranges.items() if not versions.contains("3.11.0")}
 
 
 def test_without_a_compiler_the_package_is_left_in_plain_pytorch(checkout: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from sam_toolkit.reports.curves import Curves, draw_curves
@@ -16,8 +17,10 @@ from sam_toolkit.study.results import Results, Sensitivity, Strip, ValueSummary
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_CELL, _LABEL = 1.55, 0.42
-"""A picture's side and its label's height in inches."""
+_CELL, _LINE = 1.55, 0.15
+"""A picture's side and the height of a line of its label in inches."""
+_LETTERS = 24
+"""Letters of a line."""
 
 
 @styled
@@ -63,14 +66,15 @@ def _strip_figure(strip: Strip) -> Figure:
     named = [
         label if place == 0 or "=" in label else f"{strip.factor}={label}" for place, label in enumerate(strip.labels)
     ]
-    labels = [strip.target, *named]
-    width, height = _CELL * len(pictures), _CELL + _LABEL
+    labels = [wrap(shortened(printable(label), 2 * _LETTERS - 8), _LETTERS) for label in (strip.target, *named)]
+    foot = _LINE * (1 + max(map(len, labels)))
+    width, height = _CELL * len(pictures), _CELL + foot
     figure = Figure(figsize=(width, height))
     for place, (picture, label) in enumerate(zip(pictures, labels, strict=True)):
         axes = figure.add_axes(
-            (place / len(pictures) + 0.02 / width, _LABEL / height, (_CELL - 0.04) / width, _CELL / height)
+            (place / len(pictures) + 0.02 / width, foot / height, (_CELL - 0.04) / width, _CELL / height)
         )
         axes.imshow(picture)
         bare(axes)
-        axes.set_xlabel(shortened(printable(label), 26), fontsize=8, color=MUTED if place == 0 else INK, labelpad=5)
+        axes.set_xlabel("\n".join(label), fontsize=8, color=MUTED if place == 0 else INK, labelpad=5)
     return figure

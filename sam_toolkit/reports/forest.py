@@ -22,7 +22,7 @@ ROWS = 30
 """Factors that are drawn at most; a table has the others."""
 STROKES = 60
 """Photographs times models up to which each photograph has a stroke."""
-_WIDTH, _LABELS, _GAP, _HEAD, _FOOT = 9.4, 1.95, 0.5, 0.36, 0.5
+_WIDTH, _LABELS, _GAP, _HEAD, _FOOT = 9.4, 1.95, 0.58, 0.36, 0.5
 """Inches: the figure, its row labels, between panels, above and beneath them."""
 _PANELS = 3
 """Panels side by side."""

@@ -59,6 +59,11 @@ class Accuracy:
     metrics: dict[str, bool]
     settings: dict[str, dict[str, AccuracySummary]]
 
+    @property
+    def intervals(self) -> bool:
+        """Return whether a score has an interval."""
+        return any(bounded(item.score) for row in self.settings.values() for item in row.values())
+
     def span(self, metric: str) -> str:
         """Return the smallest and largest mean over settings."""
         means = [row[metric].score.mean for row in self.settings.values() if metric in row]

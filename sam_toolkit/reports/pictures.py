@@ -18,8 +18,8 @@ SATURATION = 99
 POSITIVE, NEGATIVE = (208, 52, 16), (26, 92, 196)
 _RAMP = ((252, 196, 60), (222, 73, 46), (84, 10, 84))
 """Colours of an unsigned map from weak to strong."""
-_WEAK, _STRONG = 0.0, 0.92
-"""How much of the photograph's grey a map's colour replaces."""
+_OPAQUE = 0.92
+"""How much of the photograph's grey the strongest colour replaces."""
 
 Pixels = NDArray[np.float64]
 
@@ -34,11 +34,11 @@ def overlay(photo: Tensor, saliency: Tensor, signed: bool, size: int = FULL) -> 
 
     Signed maps are red for evidence and blue against it; unsigned ones go from yellow to purple.
     """
-    grey = 0.25 + 0.72 * _rgb(photo).mean(axis=-1, keepdims=True)
+    grey = 0.5 + 0.48 * _rgb(photo).mean(axis=-1, keepdims=True)
     values = np.nan_to_num(saliency.detach().cpu().double().numpy())
     strength = np.clip(np.abs(values) / _peak(values), 0, 1)
     colour = _diverging(values) if signed else _sequential(strength)
-    alpha = (_WEAK + (_STRONG - _WEAK) * strength)[..., None]
+    alpha = _OPAQUE * strength[..., None]
     return _image((1 - alpha) * grey + alpha * colour, size)
 
 

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sam_toolkit.reports.ranking import Knob, index_by, lead, metrics_of, ranking
 from sam_toolkit.reports.wording import bounded, counted, listed, measured, number
-from sam_toolkit.study.results import Results
+from sam_toolkit.study.results import Interval, Results
 from sam_toolkit.study.statistics import LEAST
 
 _MODELS_NAMED = 3
 """Models that get a headline each; more are counted."""
+_LOW_FLOOR = 0.75
+"""Similarity of reruns under which the text points it out."""
 _FAR_APART = 0.25
 """Difference between metrics' indices that the text points out."""
 
@@ -76,13 +78,17 @@ def _headline(knobs: list[Knob], along: str) -> str:
         span = f"{number(min(spread))} to {number(max(spread))}"
         how = f"index {number(top.index)}, the median of {counted(len(metrics), 'metric')} ({span})"
     count = sum(math.isfinite(knob.index) for knob in knobs)
-    most = " the most" if count > 1 else ""
+    most = f"{' the most' if count > 1 else ''}{_no_further(top.index)}"
     doubt = " Its lead is not settled." if _is_open(knobs) else ""
     if along == "settings":
         among = f"of {count} hyperparameters, " if count > 1 else ""
         return f"{among}`{top.factor}` moves the map of {top.name}{most}: {how}.{doubt}"
     among = f"of {count} combinations of a method and a change of its input, " if count > 1 else ""
     return f"{among}the map of {top.name} under `{top.factor}` moves{most}: {how}.{doubt}"
+
+
+def _no_further(index: float) -> str:
+    return ", though no further than with another seed" if index <= 0 else ""
 
 
 def _is_open(knobs: list[Knob]) -> bool:
@@ -128,15 +134,16 @@ def _finding(by_model: dict[str, list[Knob]]) -> str:
     if not tops:
         return f"{name}: no index is defined."
     most = " most" if max(len(group) for group in by_model.values()) > 1 else ""
+    weak = _no_further(max(top.index for top in tops.values()))
     if len(by_model) == 1:
         (top,) = tops.values()
-        return f"{name} moves{most} with `{top.factor}`: index {_by_metric(top)}."
+        return f"{name} moves{most} with `{top.factor}`{weak}: index {_by_metric(top)}."
     factors = dict.fromkeys(top.factor for top in tops.values())
     parts = []
     for factor in factors:
         models = [f"{number(top.index)} on {model}" for model, top in tops.items() if top.factor == factor]
         parts.append(f"with `{factor}` ({_median(by_model)} {listed(models)})")
-    return f"{name} moves{most} {'; '.join(parts)}."
+    return f"{name} moves{most} {'; '.join(parts)}{weak}."
 
 
 def _median(by_model: dict[str, list[Knob]]) -> str:
@@ -159,8 +166,8 @@ def _cautions(results: Results, by_model: dict[str, list[Knob]]) -> Iterator[str
         where = f" with {model}" if len(by_model) > 1 else ""
         if len(by_model) <= _MODELS_NAMED:
             yield from _doubts(group, where)
-    yield from _still(knobs, len(by_model) > 1)
-    yield from _lost(knobs, len(by_model) > 1)
+    yield from _noise(knobs)
+    yield from _places(knobs, len(by_model) > 1)
 
 
 def _has_intervals(knobs: list[Knob]) -> bool:
@@ -197,26 +204,34 @@ def _leads(first: Knob, second: Knob, metric: str) -> bool:
     return metric in second.by_metric and lead(first, second, metric).low > 0
 
 
-def _still(knobs: list[Knob], several: bool) -> Iterator[str]:
-    """Yield what a rerun with another seed moves as far, as far as can be told."""
-    same = [
-        f"{_name(knob, several)}{_metrics(metrics, knob)}"
-        for knob in knobs
-        if (metrics := [m for m, item in knob.by_metric.items() if bounded(item.index) and item.index.low <= 0])
-    ]
-    if same:
-        yield f"Not told apart from a rerun with another seed: {listed(same)}."
+def _noise(knobs: list[Knob]) -> Iterator[str]:
+    """Yield which methods move far when nothing but their seed does: their indices are read against that."""
+    found: dict[str, dict[str, float]] = {}
+    for knob in knobs:
+        for metric, item in knob.by_metric.items():
+            if item.floor.mean < _LOW_FLOOR:
+                found.setdefault(knob.name, {}).setdefault(metric, item.floor.mean)
+    for name, floors in found.items():
+        values = listed([f"{number(floor)} by {metric}" for metric, floor in floors.items()])
+        yield f"Another seed alone moves the map of {name} far: reruns have a similarity of {values}."
 
 
-def _lost(knobs: list[Knob], several: bool) -> Iterator[str]:
-    """Yield what moves the map as far as noise, as far as can be told."""
-    gone = [
-        f"{_name(knob, several)}{_metrics(metrics, knob)}"
-        for knob in knobs
-        if (metrics := [m for m, item in knob.by_metric.items() if bounded(item.index) and item.index.high >= 1])
-    ]
-    if gone:
-        yield f"Not told apart from a random map: {listed(gone)}."
+def _places(knobs: list[Knob], several: bool) -> Iterator[str]:
+    """Yield where on the scale from a rerun to noise the intervals leave no more to say than its end."""
+    ends: tuple[tuple[str, Callable[[Interval], bool]], ...] = (
+        ("Moves the map less than another seed does", lambda index: index.high < 0),
+        ("Not told apart from a rerun with another seed", lambda index: index.low <= 0 <= index.high),
+        ("Not told apart from a random map", lambda index: index.low <= 1 <= index.high),
+        ("Moves the map further apart than a random map is", lambda index: index.low > 1),
+    )
+    for text, holds in ends:
+        found = []
+        for knob in knobs:
+            metrics = [m for m, item in knob.by_metric.items() if bounded(item.index) and holds(item.index)]
+            if metrics:
+                found.append(f"{_name(knob, several)}{_metrics(metrics, knob)}")
+        if found:
+            yield f"{text}: {listed(found)}."
 
 
 def _metrics(metrics: Sequence[str], knob: Knob) -> str:

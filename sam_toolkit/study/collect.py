@@ -86,9 +86,9 @@ def _notes(subjects: tuple[Subject, ...], indices: list[Interval]) -> tuple[str,
     count = len(subjects[0].photos)
     notes = ["Each map is divided by its largest absolute value before it is compared."]
     if count < LEAST:
-        notes.append(f"{count} images are too few for confidence intervals; {LEAST} are needed, {FEW} advised.")
+        notes.append(f"Images: {count}. Confidence intervals need {LEAST}; {FEW} or more are advised.")
     elif count < FEW:
-        notes.append(f"With {count} images intervals cover less than they promise; {FEW} or more are advised.")
+        notes.append(f"Images: {count}. Intervals cover less than they promise; {FEW} or more are advised.")
     undefined = sum(interval.undefined > 0 for interval in indices)
     if undefined:
         notes.append(

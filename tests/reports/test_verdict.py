@@ -99,6 +99,26 @@ def test_an_index_that_includes_0_is_not_told_apart_from_a_rerun():
     assert "Not told apart from a rerun with another seed: `fill` of sliding-patch." in verdict.cautions
 
 
+def test_an_index_below_0_is_less_than_a_rerun():
+    (verdict,) = verdicts(study({("patch", "ssim"): around(0.5), ("fill", "ssim"): around(-0.4)}))
+    assert "Moves the map less than another seed does: `fill` of sliding-patch." in verdict.cautions
+    assert not any(text.startswith("Not told apart") for text in verdict.cautions)
+
+
+def test_a_first_place_below_0_is_no_further_than_another_seed():
+    (verdict,) = verdicts(study({("patch", "ssim"): around(-0.3), ("fill", "ssim"): around(-0.6)}))
+    assert "the most, though no further than with another seed: index −0.30" in verdict.headlines[0]
+    assert "`patch`, though no further than with another seed: index −0.30" in verdict.findings[0]
+
+
+def test_a_method_that_its_seed_moves_is_named():
+    found = study({("patch", "ssim"): around(0.5), ("fill", "ssim"): around(0.2)})
+    low = tuple(replace(item, floor=replace(item.floor, mean=0.28)) for item in found.sensitivities)
+    (verdict,) = verdicts(replace(found, sensitivities=low))
+    said = "Another seed alone moves the map of sliding-patch far: reruns have a similarity of 0.28 by ssim."
+    assert [text for text in verdict.cautions if text.startswith("Another")] == [said]
+
+
 def test_an_index_that_includes_1_is_not_told_apart_from_noise():
     (verdict,) = verdicts(study({("patch", "ssim"): around(0.97), ("fill", "ssim"): around(0.3)}))
     assert "Not told apart from a random map: `patch` of sliding-patch." in verdict.cautions
