@@ -72,9 +72,7 @@ def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--workers",
             type=click.IntRange(0),
-            default=0,
-            show_default=True,
-            help="Worker processes; 0: none.",
+            help="Worker processes; 0: none.  [default: one a core on a CPU, where the study is large enough]",
         ),
         click.option("--open/--no-open", "show", default=None, help="Open the report.  [default: on a terminal]"),
         click.option("--json", "as_json", is_flag=True, help="Print the results as JSON, and nothing else."),

@@ -47,24 +47,33 @@ def _table(results: Results, along: str) -> Table:
     knobs = ranking(results, along)
     models = len({knob.model for knob in knobs}) > 1
     table = Table(
-        title=_TITLES.get(along, f"Sensitivity along {along}"), title_justify="left", box=SIMPLE_HEAD, pad_edge=False
+        title=_TITLES.get(along, f"Sensitivity along {along}"),
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
     )
-    for column in ("method", "varied", *(("model",) if models else ()), "metric"):
-        table.add_column(column, overflow="fold")
-    for column in ("index", "95 % CI", "similarity", "floor", "random", "images"):
+    table.add_column("method", overflow="fold")
+    table.add_column("metric", overflow="fold")
+    for column in ("index", "95 % CI", "s", "floor", "random", "n"):
         table.add_column(column, justify="right", no_wrap=True)
     for knob in knobs:
-        for place, (metric, item) in enumerate(knob.by_metric.items()):
-            table.add_row(*_cells(knob, place, models), Text(printable(metric)), *_numbers(item))
+        for name, (metric, item) in zip(_names(knob, models), knob.by_metric.items(), strict=True):
+            table.add_row(Text(name), Text(printable(metric)), *_numbers(item))
         table.add_section()
-    table.caption = "index: 0 moves no more than a rerun, 1 as unrelated as noise"
+    table.caption = (
+        "index: 0 moves no more than a rerun, 1 as unrelated as noise\n"
+        "s: similarity to the default's map; floor: of reruns; random: to a random map; n: images"
+    )
     table.caption_justify = "left"
     return table
 
 
-def _cells(knob: Knob, place: int, models: bool) -> list[Text]:
-    texts = [knob.name, knob.factor, *([knob.model] if models else [])]
-    return [Text(printable(text) if place == 0 else "") for text in texts]
+def _names(knob: Knob, models: bool) -> list[str]:
+    """Return a text for each row of the knob: names one below the other, which a narrow terminal holds."""
+    names = [knob.name, f"  {knob.factor}", *([f"  {knob.model}"] if models else [])]
+    rows = len(knob.by_metric)
+    first = [*map(printable, names[: rows - 1]), "\n".join(map(printable, names[rows - 1 :]))]
+    return first + [""] * (rows - len(first))
 
 
 def _numbers(item: Sensitivity) -> list[str]:

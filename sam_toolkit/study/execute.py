@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,6 +27,11 @@ from sam_toolkit.study.store import Score, Store
 from sam_toolkit.study.task import Executor, MakeWorker, Outcome, Task
 from sam_toolkit.study.work import Job, StudyWorker
 from sam_toolkit.types import digest
+
+_ROWS_THAT_PAY = 2000
+"""Network rows for which starting processes, each with a torch and a model of its own, is worth while."""
+_MOST_WORKERS = 8
+"""Processes chosen unasked: each holds a model and a batch of activations."""
 
 
 class Progress(Protocol):
@@ -92,7 +98,7 @@ def resolve_device(name: str) -> str:
 
 
 def run_study(
-    study: Study, folder: Path, *, device: str = "auto", workers: int = 0, progress: Progress | None = None
+    study: Study, folder: Path, *, device: str = "auto", workers: int | None = 0, progress: Progress | None = None
 ) -> Results:
     """Run the study in the store at `folder` and return its results; what the store has already is not computed again.
 
@@ -102,7 +108,7 @@ def run_study(
         study: the checked study.
         folder: the store; made where there is none.
         device: auto, cpu or cuda:0.
-        workers: processes that compute maps; 0 computes them in this one.
+        workers: processes that compute maps; 0 computes them in this one, None chooses for the device and the plan.
         progress: who is told how it gets on.
     """
     progress = progress or Quiet()
@@ -116,7 +122,7 @@ def run_study(
         status = "interrupted"
         try:
             job = Job(study, tuple(subject.photos for subject in subjects), folder, where)
-            _compute(job, subjects, plan, store, workers, progress)
+            _compute(job, subjects, plan, store, usual_workers(plan, where) if workers is None else workers, progress)
             progress.stage("Comparing maps")
             compare(study, subjects, store, progress.stage)
             score_maps(study, subjects, store, progress.stage)
@@ -125,6 +131,16 @@ def run_study(
             store.finish_run(run, status, {"seconds": time.perf_counter() - started})
         progress.stage("Collecting results")
         return collect(study, subjects, plan, store, provenance(study, subjects, where))
+
+
+def usual_workers(plan: Plan, device: str) -> int:
+    """Return how many worker processes pay: one a core on a CPU, where threads share a network badly; none elsewhere.
+
+    A function of the whole plan, not of what is left of it, so that a resumed run computes as it began.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    pays = device == "cpu" and cores > 1 and plan.rows >= _ROWS_THAT_PAY
+    return min(cores, _MOST_WORKERS) if pays else 0
 
 
 def _compute(

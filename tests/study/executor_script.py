@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import sys
 import threading
 import time
@@ -21,6 +22,8 @@ def tell_when_started(count: int) -> None:
 
 
 if __name__ == "__main__":
+    # A shell that starts the tests in the background has them, and so this process, ignore the signal.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     folder, workers = Path(sys.argv[1]), int(sys.argv[2])
     threading.Thread(target=tell_when_started, args=(workers,), daemon=True).start()
     executor = ProcessExecutor(workers)
