@@ -1,4 +1,4 @@
-"""Draws the README's figure from a finished run of the demo: `python3 -m docs.figure runs/demo`."""
+"""Draws the README's figure from a finished run of the demo: `.venv/bin/python -m docs.figure runs/demo`."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+import setuptools  # noqa: F401 - it takes the place of Python's distutils, and must do so before anybody imports that
 from hypothesis import settings
 
 ROOT = Path(__file__).parents[1]

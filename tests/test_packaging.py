@@ -13,7 +13,6 @@ import subprocess
 import sys
 import tarfile
 import tomllib
-import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -65,11 +64,7 @@ def own_requirements(*kinds: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def setup_py() -> dict[str, Any]:
-    with (
-        warnings.catch_warnings()
-    ):  # setuptools puts its own distutils in place, by way of Python's where that is loaded
-        warnings.filterwarnings("ignore", "The distutils package is deprecated", DeprecationWarning)
-        return runpy.run_path(str(ROOT / "setup.py"), run_name="setup_py")
+    return runpy.run_path(str(ROOT / "setup.py"), run_name="setup_py")
 
 
 @pytest.fixture
