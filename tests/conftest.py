@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-import setuptools  # noqa: F401 - it takes the place of Python's distutils, and must do so before anybody imports that
+import setuptools.command.build_ext  # noqa: F401 - first, for it refuses to load once Python's own distutils is there
 from hypothesis import settings
 
 ROOT = Path(__file__).parents[1]
