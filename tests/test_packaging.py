@@ -31,7 +31,6 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 SHIPPED = ("sam_toolkit", "csrc", "setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE")
 LEFT_HERE = shutil.ignore_patterns("*.so", "_build.json", "__pycache__", ".ruff_cache")
 FOR_BUILDING = ("setuptools>=77", "wheel", "ninja", "pybind11")
-NOT_LOCKED = {"ray"}
 
 
 def locked(name: str) -> dict[str, str]:
@@ -132,7 +131,7 @@ def test_the_lock_holds_all_that_running_needs_and_nothing_else() -> None:
 
 
 def test_the_locks_hold_all_that_testing_needs_and_nothing_else() -> None:
-    kinds = set(PROJECT["project"]["optional-dependencies"]) - NOT_LOCKED
+    kinds = set(PROJECT["project"]["optional-dependencies"])
     needs = list(needed(own_requirements(*sorted(kinds))))
     pins = locked("requirements.lock") | locked("requirements-dev.lock")
     assert {canonicalize_name(need.name) for need in needs} == set(pins)
