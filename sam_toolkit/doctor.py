@@ -16,7 +16,11 @@ from sam_toolkit import __version__, ops
 from sam_toolkit.registry import Registry
 
 State = Literal["good", "absent", "broken"]
-_MALLOC = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_")
+_MALLOC = {
+    "MALLOC_MMAP_THRESHOLD_": 4294967296,
+    "MALLOC_TRIM_THRESHOLD_": 8589934592,
+    "MALLOC_TOP_PAD_": 268435456,
+}
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,7 @@ def _demo_model() -> Finding:
 def _memory() -> Finding:
     if platform.system() != "Linux" or all(name in os.environ for name in _MALLOC):
         return Finding("memory allocation", "good", "large buffers are kept")
-    values = "=4294967296 ".join(_MALLOC) + "=4294967296"
+    values = " ".join(f"{name}={value}" for name, value in _MALLOC.items())
     mend = f"Before a large study on the CPU: export {values}"
     return Finding(
         "memory allocation",

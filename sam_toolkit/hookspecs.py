@@ -13,9 +13,6 @@ if TYPE_CHECKING:
 GROUP = "sam_toolkit"
 """Entry-point group and project name of the host."""
 
-INTERFACE = 1
-"""Version of these hooks; it grows when a plugin written for an older one would break."""
-
 hookspec = pluggy.HookspecMarker(GROUP)
 hookimpl = pluggy.HookimplMarker(GROUP)
 
