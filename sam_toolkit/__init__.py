@@ -31,8 +31,12 @@ if TYPE_CHECKING:
     from sam_toolkit.hookspecs import hookimpl as hookimpl
     from sam_toolkit.images import Photo as Photo
     from sam_toolkit.images import Preprocessing as Preprocessing
+    from sam_toolkit.methods import GradCam as GradCam
     from sam_toolkit.methods import Gradient as Gradient
+    from sam_toolkit.methods import GuidedBackprop as GuidedBackprop
     from sam_toolkit.methods import InputXGradient as InputXGradient
+    from sam_toolkit.methods import IntegratedGradients as IntegratedGradients
+    from sam_toolkit.methods import Rise as Rise
     from sam_toolkit.methods import SlidingPatch as SlidingPatch
     from sam_toolkit.methods import SmoothGrad as SmoothGrad
     from sam_toolkit.metrics import HOG as HOG
@@ -58,7 +62,10 @@ _HOME = {
     ),
     "hookspecs": ("hookimpl",),
     "images": ("Photo", "Preprocessing"),
-    "methods": ("Gradient", "InputXGradient", "SlidingPatch", "SmoothGrad"),
+    "methods": (
+        "GradCam", "Gradient", "GuidedBackprop", "InputXGradient", "IntegratedGradients", "Rise", "SlidingPatch",
+        "SmoothGrad",
+    ),
     "metrics": ("HOG", "PointingGame", "SSIM", "Spearman"),
     "model": ("Model", "Rows"),
     "perturbations": ("GaussianNoise",),

@@ -40,8 +40,10 @@ class Filling:
         """Return the filling, without the details that do not matter to `fill`."""
         return cls(fill, blur_sigma if fill == "blur" else None, seed if fill == "noise" else None)
 
-    def inputs(self, model: Model, batch: Batch, rng: Rng) -> float | Tensor:
+    def inputs(self, model: Model, batch: Batch, rng: Rng, draw: int = 0) -> float | Tensor:
         """Return the fill as network input: 0.0, one value a channel `[C]`, or images `[N, C, H, W]`.
+
+        `draw` numbers the images of noise, where one is not enough.
 
         Raises ComponentError where a colour does not have the images' number of channels.
         """
@@ -54,7 +56,7 @@ class Filling:
                 return model.inputs(torch.from_numpy(blurred))
             case "noise":
                 stream, shape = rng.child("fill", str(self.seed)), batch.images.shape[1:]
-                return model.inputs(torch.stack([stream.uniform(name, 0, shape) for name in batch.ids]))
+                return model.inputs(torch.stack([stream.uniform(name, draw, shape) for name in batch.ids]))
             case "black":
                 colour: tuple[float, ...] = (0.0,)
             case _:

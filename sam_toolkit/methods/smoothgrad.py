@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from sam_toolkit.component import MapFacts
 from sam_toolkit.methods.channels import ChannelMethod, ChannelParams, gradients_in, reduce_channels
 from sam_toolkit.model import Build, Model
 from sam_toolkit.rng import Rng
@@ -23,34 +24,40 @@ class SmoothGradParams(ChannelParams):
     draws: Literal["nested", "independent"] = field(
         "nested", help="whether the draws of fewer samples are the first of more, or others"
     )
+    statistic: Literal["mean", "square", "variance"] = field(
+        "mean", help="of the gradients: their mean, their mean square (SmoothGrad-squared) or their variance (VarGrad)"
+    )
 
 
 class SmoothGrad(ChannelMethod[SmoothGradParams]):
-    """The mean gradient over copies of the image with Gaussian noise.
+    """The mean gradient over copies of the image with Gaussian noise; or its mean square, or its variance.
 
     The noise has standard deviation spread x (max - min) of the normalised image, all channels together,
     and is not clamped. Settings that differ in `spread` see the same draws (common random numbers), scaled.
     """
 
     name = "smoothgrad"
-    reference = "Smilkov et al., SmoothGrad: removing noise by adding noise, 2017, arXiv:1706.03825"
+    reference = (
+        "Smilkov et al., SmoothGrad: removing noise by adding noise, 2017, arXiv:1706.03825; squared: Hooker et al., "
+        "A Benchmark for Interpretability Methods, NeurIPS 2019; variance: Adebayo et al., Sanity Checks, 2018"
+    )
 
     def shares(self, params: SmoothGradParams) -> frozenset[str]:
         """Return the fields that need no pass of their own: nested samples are prefixes of one run."""
-        shared = super().shares(params)
+        shared = super().shares(params) | {"statistic"}
         return shared | {"samples"} if params.draws == "nested" else shared
+
+    def facts(self, params: SmoothGradParams) -> MapFacts:
+        """Return that maps are signed unless squares are taken, or absolute values."""
+        return MapFacts(signed=params.statistic == "mean" and super().facts(params).signed)
 
     def maps(self, model: Model, batch: Batch, settings: Sequence[SmoothGradParams], rng: Rng) -> Tensor:
         """Return maps `[S, N, H, W]`, from one run of as many samples as the largest setting has."""
         longest = max(settings, key=lambda setting: setting.samples)
         targets = batch.targets.repeat_interleave(longest.samples)
         passes = model.gradients(_noisy(model, batch, longest, rng), targets, longest.score)
-        means = _prefix_means(passes, longest.samples, {setting.samples for setting in settings})
-        maps = [
-            reduce_channels(gradients_in(setting.space, means[setting.samples], model), setting.channels)
-            for setting in settings
-        ]
-        return torch.stack(maps)
+        moments = _prefix_moments(passes, longest.samples, {setting.samples for setting in settings})
+        return torch.stack([_map(setting, moments[setting.samples], model) for setting in settings])
 
     def rows(self, settings: Sequence[SmoothGradParams], shape: tuple[int, int, int]) -> int:
         """Return the largest number of samples."""
@@ -75,8 +82,8 @@ def _noisy(model: Model, batch: Batch, setting: SmoothGradParams, rng: Rng) -> B
     return build
 
 
-def _prefix_means(passes: Iterable[tuple[int, Tensor]], samples: int, wanted: set[int]) -> dict[int, Tensor]:
-    """Return, for each number of samples wanted, the means `[N, C, H, W]` of each image's first gradients.
+def _prefix_moments(passes: Iterable[tuple[int, Tensor]], samples: int, wanted: set[int]) -> dict[int, Tensor]:
+    """Return, for each number of samples wanted, mean and mean square `[2, N, C, H, W]` of each image's gradients.
 
     Summed row after row in float64, so that the sizes of chunks leave no trace.
     """
@@ -85,7 +92,19 @@ def _prefix_means(passes: Iterable[tuple[int, Tensor]], samples: int, wanted: se
     for first, gradients in passes:
         for row, gradient in enumerate(gradients.double(), first):
             drawn = row % samples + 1
-            total = gradient if drawn == 1 else total + gradient
+            powers = torch.stack([gradient, gradient.square()])
+            total = powers if drawn == 1 else total + powers
             if drawn in found:
                 found[drawn].append(total / drawn)
-    return {number: torch.stack(means) for number, means in found.items()}
+    return {number: torch.stack(moments, dim=1) for number, moments in found.items()}
+
+
+def _map(setting: SmoothGradParams, moments: Tensor, model: Model) -> Tensor:
+    """Return the maps `[N, H, W]` from mean and mean square of the gradients at the inputs."""
+    mean, square = moments
+    if setting.statistic == "mean":
+        values = gradients_in(setting.space, mean, model)
+    else:
+        spread = square if setting.statistic == "square" else (square - mean.square()).clamp(min=0)
+        values = gradients_in(setting.space, gradients_in(setting.space, spread, model), model)
+    return reduce_channels(values, setting.channels)

@@ -130,3 +130,36 @@ def test_the_global_generator_is_not_touched() -> None:
     before = torch.get_rng_state()
     SmoothGrad(samples=2)(net, BATCH.images, 1)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(("statistic", "captum_name"), [("square", "smoothgrad_sq"), ("variance", "vargrad")])
+def test_squares_and_variances_are_captum_s(statistic: str, captum_name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    captum = pytest.importorskip("captum.attr")
+    params = SmoothGrad.setting(samples=6, statistic=statistic, channels="sum")
+    net, image = colour_net(), BATCH.select([0])
+    found = SmoothGrad().maps(Model(net), image, [params], RNG)[0]
+    drawn = torch.stack([RNG.child(0).normal(image.ids[0], draw, (3, 32, 32)) for draw in range(6)])
+    monkeypatch.setattr(torch, "normal", lambda mean, std: drawn * std)
+    scale = float(params.spread * (image.images.max() - image.images.min()))
+    tunnel = captum.NoiseTunnel(captum.Saliency(net))
+    theirs = tunnel.attribute(
+        image.images, nt_type=captum_name, nt_samples=6, stdevs=scale, target=int(image.targets[0]), abs=False
+    )
+    torch.testing.assert_close(found, theirs.sum(dim=1), atol=1e-6, rtol=1e-4)
+    assert not SmoothGrad().facts(params).signed
+
+
+def test_statistics_ride_free_in_either_space() -> None:
+    settings = [
+        SmoothGrad.setting(samples=4, statistic=statistic, space=space)
+        for statistic in ("mean", "square", "variance") for space in ("normalised", "pixel")
+    ]  # fmt: skip
+    model = colour_model()
+    maps = SmoothGrad().maps(model, BATCH, settings, RNG)
+    assert model.counted.backward == 4 * len(BATCH)
+    for setting, found in zip(settings, maps, strict=True):
+        alone = SmoothGrad().maps(colour_model(), BATCH, [setting], RNG)[0]
+        torch.testing.assert_close(found, alone, atol=1e-6, rtol=1e-5)
+    images, inputs = maps[3], maps[2]
+    assert (images > inputs / 0.23**2 * 0.999).all()  # squares scale by the square of 1 / std, here 0.22 to 0.23
+    assert (images < inputs / 0.22**2 * 1.001).all()
