@@ -39,16 +39,7 @@ DEFAULTS = {
     "OMP_WAIT_POLICY": "PASSIVE",
 }
 PYTHON_FILES = ("sam_toolkit", "tests", "plugins", "benchmarks", "docs", "examples", "setup.py", "dev.py")
-LEFTOVERS = (
-    ".venv",
-    "build",
-    "dist",
-    "htmlcov",
-    "docs/_build",
-    ".mypy_cache",
-    ".pytest_cache",
-    ".ruff_cache",
-)
+LEFTOVERS = (".venv", "build", "dist", "htmlcov", "docs/_build", ".mypy_cache", ".pytest_cache", ".ruff_cache")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -70,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
     shared.add_argument("--system-site-packages", action="store_true", help="let .venv use what is installed")
     top = argparse.ArgumentParser("dev.py", description=__doc__, epilog=epilog, allow_abbrev=False)
     commands = top.add_subparsers(metavar="COMMAND", required=True)
-    for command in (run, test, lint, format_, bench, docs, clean):
+    for command in (run, test, lint, format_, bench, gpu, docs, clean):
         name, about = command.__name__.rstrip("_"), command.__doc__
         one = commands.add_parser(name, help=about, description=about, parents=[shared], allow_abbrev=False)
         one.set_defaults(command=command)
@@ -96,7 +87,7 @@ def lint(options: argparse.Namespace, extra: list[str]) -> int:
     files = extra or python_files()
     checks = [("ruff", "check", *files), ("ruff", "format", "--check", *files), ("mypy", *extra)]
     if not extra:
-        checks.append(("clang-format", "--dry-run", "--Werror", *native_files()))
+        checks.append(("clang-format", "--dry-run", "--Werror", *native_files("csrc", "tests")))
     failed = [" ".join(check[:2]) for check in checks if start(*check)]
     say(f"Not clean: {', '.join(failed)}. `dev.py format` mends layout." if failed else "All clean.")
     return 1 if failed else 0
@@ -110,13 +101,19 @@ def format_(options: argparse.Namespace, extra: list[str]) -> int:
         start("ruff", "check", "--fix", "--quiet", "--exit-zero", *files),
         start("ruff", "format", *files),
     ]
-    return max([*codes, 0 if extra else start("clang-format", "-i", *native_files())])
+    return max([*codes, 0 if extra else start("clang-format", "-i", *native_files("csrc", "tests"))])
 
 
 def bench(options: argparse.Namespace, extra: list[str]) -> int:
     """Run the benchmarks."""
     set_up(options, "dev")
     return start("python", "-m", "pytest", "benchmarks", "--benchmark-enable", "--benchmark-only", *extra)
+
+
+def gpu(options: argparse.Namespace, extra: list[str]) -> int:
+    """Test and check the GPU operators on this machine's GPU; results go to runs/gpu."""
+    set_up(options, "dev")
+    return start("python", "benchmarks/gpu.py", *extra)
 
 
 def docs(options: argparse.Namespace, extra: list[str]) -> int:
@@ -190,7 +187,7 @@ def install_package() -> None:
     """Compile and install sam_toolkit for editing, if what it is made from has changed."""
     source = (ROOT / "sam_toolkit" / "__init__.py").read_text(encoding="utf-8")
     words = re.findall("^__version__.*", source, re.MULTILINE) + [str(os.environ.get(name)) for name in SWITCHES]
-    native = sorted(path for path in (ROOT / "csrc").rglob("*") if path.is_file())
+    native = [Path(name) for name in native_files("csrc")]
     stamp = fingerprint(ROOT / "setup.py", ROOT / "pyproject.toml", LOCKS["run"], *native, words=words)
     text = "Compiling the operators and installing sam_toolkit for editing"
     if install_once("package", stamp, text, *EDITABLE, ".", again=not BUILT.exists()):
@@ -272,9 +269,10 @@ def python_files() -> list[str]:
     return [name for name in PYTHON_FILES if (ROOT / name).exists()]
 
 
-def native_files() -> list[str]:
-    """Return the C++ and CUDA files."""
-    return sorted(str(path) for path in (ROOT / "csrc").rglob("*") if path.suffix in {".h", ".cpp", ".cu"})
+def native_files(*folders: str) -> list[str]:
+    """Return the C++ and CUDA files in folders."""
+    paths = (path for folder in folders for path in (ROOT / folder).rglob("*"))
+    return sorted(str(path) for path in paths if path.suffix in {".h", ".cpp", ".cu"})
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from setuptools.command.build_ext import build_ext
 
 PACKAGE = "sam_toolkit"
 FLAGS = ["-std=c++20", "-O3", "-DTORCH_TARGET_VERSION=0x020a000000000000"]
+HOST_FLAGS = ["-g0", "-fvisibility=hidden"]  # operators register themselves; nothing is for others to link to
 NO_TORCH = (
     "sam_toolkit compiles its operators against the PyTorch that it will run with, and here is none: "
     "install torch, then run `pip install --no-build-isolation .`, or set SAM_TOOLKIT_BUILD=skip."
@@ -113,7 +114,8 @@ def make_cpu(plain: Extension) -> Extension:
     compiler = shlex.split(get_cxx_compiler())[0]
     if shutil.which(compiler) is None:
         raise NotBuiltError(f"there is no C++ compiler {compiler!r} on the path; CXX names another")
-    made: Extension = CppExtension(plain.name, plain.sources, py_limited_api=True, extra_compile_args=[*FLAGS, "-g0"])
+    flags = [*FLAGS, *HOST_FLAGS]
+    made: Extension = CppExtension(plain.name, plain.sources, py_limited_api=True, extra_compile_args=flags)
     return made
 
 
@@ -128,7 +130,7 @@ def make_cuda(plain: Extension) -> Extension:
     from torch.utils.cpp_extension import CUDAExtension
 
     flags = [*FLAGS, "-DUSE_CUDA"]
-    by_compiler = {"cxx": [*flags, "-g0"], "nvcc": flags}
+    by_compiler = {"cxx": [*flags, *HOST_FLAGS], "nvcc": [*flags, "-Xcompiler=-fvisibility=hidden"]}
     made: Extension = CUDAExtension(plain.name, plain.sources, py_limited_api=True, extra_compile_args=by_compiler)
     return made
 

@@ -35,11 +35,20 @@ inline std::string shape(const Tensor& tensor) {
     return text.str();
 }
 
-inline void floating(const char* op, const char* rule, const Tensor& tensor, int64_t dimensions) {
+// What a kernel computes in, and what it may only move or read.
+enum class Types { full, half_too };
+
+inline bool admits(Types types, ScalarType type) {
+    const bool full = type == ScalarType::Float || type == ScalarType::Double;
+    const bool half = type == ScalarType::Half || type == ScalarType::BFloat16;
+    return full || (half && types == Types::half_too);
+}
+
+inline void floating(const char* op, const char* rule, const Tensor& tensor, int64_t dimensions,
+                     Types types = Types::full) {
     const auto type = tensor.scalar_type();
-    const bool known = type == ScalarType::Float || type == ScalarType::Double;
-    require(known && tensor.dim() == dimensions, op, rule, "dtype ", static_cast<int>(type), " ",
-            shape(tensor));
+    require(admits(types, type) && tensor.dim() == dimensions, op, rule, "dtype ", static_cast<int>(type),
+            " ", shape(tensor));
 }
 
 inline void table(const char* op, const char* rule, const Tensor& rows, int64_t columns) {
@@ -60,17 +69,43 @@ inline void boxes(const char* op, const Tensor& rows, int64_t images, int64_t he
     }
 }
 
+inline bool same_kind(const Tensor& a, const Tensor& b) {
+    return a.scalar_type() == b.scalar_type() && a.device() == b.device();
+}
+
+inline bool same_shape(const Tensor& a, const Tensor& b) {
+    bool same = a.dim() == b.dim();
+    for (int64_t axis = 0; same && axis < a.dim(); ++axis) same = a.size(axis) == b.size(axis);
+    return same;
+}
+
 inline void occlude(const Tensor& images, const Tensor& rows, const Tensor& fill) {
-    floating("occlude", "images must be float32 or float64 [N, C, H, W]", images, 4);
+    floating("occlude", "images must be floating-point [N, C, H, W]", images, 4, Types::half_too);
     boxes("occlude", rows, images.size(0), images.size(2), images.size(3));
-    const bool same = fill.scalar_type() == images.scalar_type() && fill.device() == images.device();
     const bool colour = fill.dim() == 1 && fill.size(0) == images.size(1);
-    bool second_image = fill.dim() == 4;
-    for (int64_t axis = 0; second_image && axis < 4; ++axis)
-        second_image = fill.size(axis) == images.size(axis);
-    require(same && (colour || second_image), "occlude",
+    require(same_kind(fill, images) && (colour || same_shape(fill, images)), "occlude",
             "fill must be [C] or [N, C, H, W] with the dtype and device of images", shape(fill),
             " for images ", shape(images));
+}
+
+inline void assemble(const Tensor& base, const Tensor& rows, const Tensor& patches, const Tensor& windows,
+                     const std::vector<int64_t>& size) {
+    floating("assemble", "base must be floating-point [N, C, H, W]", base, 4, Types::half_too);
+    boxes("assemble", rows, base.size(0), base.size(2), base.size(3));
+    table("assemble", "windows must be contiguous int64 [P, 2] on the CPU", windows, 2);
+    require(windows.size(0) == rows.size(0), "assemble", "boxes and windows must have a row each",
+            rows.size(0), " boxes, ", windows.size(0), " windows");
+    require(size.size() == 2 && size[0] >= 0 && size[1] >= 0, "assemble",
+            "size must be (height, width), not negative", size.size(), " numbers");
+    const bool fits = same_kind(patches, base) && patches.dim() == 4 && patches.size(0) == rows.size(0) &&
+                      patches.size(1) == base.size(1);
+    require(fits, "assemble", "patches must be [P, C, h, w] with the dtype and device of base",
+            shape(patches), " for base ", shape(base), " and ", rows.size(0), " boxes");
+    const auto* box = static_cast<const Box*>(rows.const_data_ptr());
+    for (int64_t p = 0; p < rows.size(0); ++p)
+        require(box[p].y1 - box[p].y0 == patches.size(2) && box[p].x1 - box[p].x0 == patches.size(3),
+                "assemble", "each box must be as large as the patches", "boxes[", p, "] for patches ",
+                shape(patches));
 }
 
 inline void occlusion_map(const Tensor& scores, const Tensor& rows, int64_t images, int64_t height,
@@ -84,20 +119,37 @@ inline void occlusion_map(const Tensor& scores, const Tensor& rows, int64_t imag
             " boxes");
 }
 
-inline void ssim(const Tensor& maps, const Tensor& pairs, const std::vector<double>& taps,
+inline void ssim(const char* op, const Tensor& maps, const Tensor& pairs, const std::vector<double>& taps,
                  double data_range) {
-    floating("ssim", "maps must be float32 or float64 [B, K, H, W]", maps, 4);
-    table("ssim", "pairs must be contiguous int64 [P, 2] on the CPU", pairs, 2);
+    const Types types = maps.is_cpu() ? Types::full : Types::half_too;
+    floating(op, "maps must be float32 or float64, or on an accelerator any floating-point, [B, K, H, W]",
+             maps, 4, types);
+    table(op, "pairs must be contiguous int64 [P, 2] on the CPU", pairs, 2);
     const auto* indices = static_cast<const int64_t*>(pairs.const_data_ptr());
     for (int64_t i = 0; i < pairs.numel(); ++i)
-        require(0 <= indices[i] && indices[i] < maps.size(1), "ssim", "pairs must index the maps", "pairs[",
+        require(0 <= indices[i] && indices[i] < maps.size(1), op, "pairs must index the maps", "pairs[",
                 i / 2, "] with ", indices[i], " for ", maps.size(1), " maps");
     const auto window = static_cast<int64_t>(taps.size());
-    require(window >= 3 && window % 2 == 1, "ssim", "the window must be odd and at least 3", window);
-    require(window <= maps.size(2) && window <= maps.size(3), "ssim", "the window must fit into the map",
-            window, " for maps ", shape(maps));
-    require(std::isfinite(data_range) && data_range > 0, "ssim", "data_range must be positive and finite",
+    require(window >= 3 && window % 2 == 1, op, "the window must be odd and at least 3", window);
+    require(window <= maps.size(2) && window <= maps.size(3), op, "the window must fit into the map", window,
+            " for maps ", shape(maps));
+    require(std::isfinite(data_range) && data_range > 0, op, "data_range must be positive and finite",
             data_range);
+}
+
+// `gradient` is of the means [B, P], or of the maps of similarity [B, P, H', W'].
+inline void ssim_backward(const Tensor& gradient, const Tensor& maps, const Tensor& pairs,
+                          const std::vector<double>& taps, double data_range) {
+    ssim("ssim_backward", maps, pairs, taps, data_range);
+    const auto window = static_cast<int64_t>(taps.size());
+    bool fits = gradient.device() == maps.device() && (gradient.dim() == 2 || gradient.dim() == 4) &&
+                gradient.size(0) == maps.size(0) && gradient.size(1) == pairs.size(0);
+    if (fits && gradient.dim() == 4)
+        fits = gradient.size(2) == maps.size(2) - window + 1 && gradient.size(3) == maps.size(3) - window + 1;
+    const auto expected = maps.scalar_type() == ScalarType::Double ? ScalarType::Double : ScalarType::Float;
+    require(fits && gradient.scalar_type() == expected, "ssim_backward",
+            "gradient must be [B, P] or [B, P, H', W'], float64 for float64 maps and else float32",
+            shape(gradient), " for maps ", shape(maps), " and ", pairs.size(0), " pairs");
 }
 
 }  // namespace sam_toolkit::checks

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from sam_toolkit.methods import GuidedBackprop as GuidedBackprop
     from sam_toolkit.methods import InputXGradient as InputXGradient
     from sam_toolkit.methods import IntegratedGradients as IntegratedGradients
+    from sam_toolkit.methods import Lime as Lime
+    from sam_toolkit.methods import LimeParams as LimeParams
     from sam_toolkit.methods import Rise as Rise
     from sam_toolkit.methods import SlidingPatch as SlidingPatch
     from sam_toolkit.methods import SmoothGrad as SmoothGrad
@@ -63,8 +65,8 @@ _HOME = {
     "hookspecs": ("hookimpl",),
     "images": ("Photo", "Preprocessing"),
     "methods": (
-        "GradCam", "Gradient", "GuidedBackprop", "InputXGradient", "IntegratedGradients", "Rise", "SlidingPatch",
-        "SmoothGrad",
+        "GradCam", "Gradient", "GuidedBackprop", "InputXGradient", "IntegratedGradients", "Lime", "LimeParams",
+        "Rise", "SlidingPatch", "SmoothGrad",
     ),
     "metrics": ("HOG", "PointingGame", "SSIM", "Spearman"),
     "model": ("Model", "Rows"),

@@ -23,6 +23,12 @@ CHECKS = {
 COMPONENTS = [entry.component for entry in default_registry(plugins=False).entries()]
 
 FURTHER = {
+    ("method", "lime"): [
+        {"samples": 12, "segmentation": "grid", "segments": 9},
+        {"samples": 12, "segmentation": "grid", "segments": 30, "ridge": 0, "keep": 0.7},
+        {"samples": 8, "segmentation": "quickshift", "max_dist": 9, "fill": "superpixel-mean", "kernel_width": 0.1},
+        {"samples": 9, "draws": "independent", "fill": "noise", "seed": 3},
+    ],
     ("method", "sliding-patch"): [
         {"patch": 9, "stride": 5, "border": "floor", "compat": "sam-2020"},
         {"patch": 12, "stride": 7, "fill": (0.2, 0.5, 0.9)},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 import json
 import os
 import re
@@ -288,16 +287,3 @@ def test_an_installed_wheel_works_in_plain_pytorch(distributions: Path, tmp_path
         [sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == [str(tmp_path / "sam_toolkit" / "__init__.py"), "1.0"]
-
-
-def test_the_compiled_operators_keep_to_the_stable_interface_of_the_oldest_torch() -> None:
-    if importlib.util.find_spec("torch_abi_audit") is None:
-        pytest.skip("torch-abi-audit is not installed")
-    libraries = sorted((ROOT / "sam_toolkit").glob("_*.abi3.so"))
-    if not libraries:
-        pytest.skip("no operators are built")
-    command = [sys.executable, "-m", "torch_abi_audit.cli", "--check", "both", *map(str, libraries)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout
-    (oldest,) = set(re.findall(r"Min torch: +(\d+\.\d+)", done.stdout))
-    assert f"torch>={oldest}" in PROJECT["project"]["dependencies"]

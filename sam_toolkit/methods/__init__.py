@@ -5,6 +5,7 @@ from sam_toolkit.methods.gradient import Gradient
 from sam_toolkit.methods.guided_backprop import GuidedBackprop
 from sam_toolkit.methods.input_x_gradient import InputXGradient
 from sam_toolkit.methods.integrated_gradients import IntegratedGradients
+from sam_toolkit.methods.lime import Lime, LimeParams
 from sam_toolkit.methods.rise import Rise
 from sam_toolkit.methods.sliding_patch import SlidingPatch
 from sam_toolkit.methods.smoothgrad import SmoothGrad
@@ -15,6 +16,8 @@ __all__ = [
     "GuidedBackprop",
     "InputXGradient",
     "IntegratedGradients",
+    "Lime",
+    "LimeParams",
     "Rise",
     "SlidingPatch",
     "SmoothGrad",

@@ -60,4 +60,5 @@ class SSIM(PairMetric[SSIMParams]):
 
 def _mean_ssim(maps: Tensor, pairs: Tensor, setting: SSIMParams) -> Tensor:
     data_range = 2.0 if setting.data_range is None else setting.data_range
-    return ops.ssim(maps, pairs, setting.window, setting.sigma, data_range).T.double()
+    window, gaussian = (setting.window, False) if setting.sigma is None else (None, setting.sigma)
+    return ops.ssim(maps, pairs, window, gaussian, data_range).T.double()

@@ -2,28 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
 
+from sam_toolkit.errors import OpError
 from sam_toolkit.ops import reference
+
+_ONCE = (
+    "ops.ssim can be differentiated once: its gradient is a kernel without a gradient of its own; "
+    "set SAM_TOOLKIT_OPS=reference to differentiate it again."
+)
 
 
 def register() -> None:
     """Attach fake kernels and gradients to the operators, whose schemas must be loaded."""
-    register_fake, register_autograd = torch.library.register_fake, torch.library.register_autograd
-    register_fake("sam_toolkit::occlude", _occlude_fake)
-    register_fake("sam_toolkit::occlusion_map", _occlusion_map_fake)
-    register_fake("sam_toolkit::ssim", _ssim_fake)
-    register_autograd("sam_toolkit::occlude", _occlude_backward, setup_context=_save_occlude)
-    for op in (reference.occlusion_map, reference.ssim):
-        register_autograd(f"sam_toolkit::{op.__name__}", _backward_of(op), setup_context=_save_inputs)
+    fakes = (_occlude_fake, _assemble_fake, _occlusion_map_fake, _ssim_fake, _ssim_map_fake, _ssim_backward_fake)
+    for fake in fakes:
+        torch.library.register_fake(f"sam_toolkit::{fake.__name__.strip('_').removesuffix('_fake')}", fake)
+    gradient = torch.library.register_autograd
+    gradient("sam_toolkit::occlude", _occlude_backward, setup_context=_save_occlude)
+    gradient("sam_toolkit::assemble", _assemble_backward, setup_context=_save_assemble)
+    gradient("sam_toolkit::occlusion_map", _occlusion_map_backward, setup_context=_save_inputs)
+    gradient("sam_toolkit::ssim", _ssim_backward, setup_context=_save_inputs)
+    gradient("sam_toolkit::ssim_map", _ssim_backward, setup_context=_save_inputs)
+    gradient("sam_toolkit::ssim_backward", _no_second_gradient)
 
 
 def _occlude_fake(images: Tensor, boxes: Tensor, fill: Tensor) -> Tensor:
-    return images.new_empty((boxes.shape[0], *images.shape[1:]))
+    return _like(images, (boxes.shape[0], *images.shape[1:]))
+
+
+def _assemble_fake(
+    base: Tensor, boxes: Tensor, patches: Tensor, windows: Tensor, size: list[int], pad: float
+) -> Tensor:
+    return _like(base, (boxes.shape[0], base.shape[1], *size))
+
+
+def _like(images: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Return an empty tensor in the layout of `images`: channels last where they are so and not contiguous too."""
+    last = not images.is_contiguous() and images.is_contiguous(memory_format=torch.channels_last)
+    layout = torch.channels_last if last else torch.contiguous_format
+    return torch.empty(shape, dtype=images.dtype, device=images.device, memory_format=layout)
 
 
 def _occlusion_map_fake(scores: Tensor, boxes: Tensor, images: int, height: int, width: int) -> Tensor:
@@ -31,7 +52,20 @@ def _occlusion_map_fake(scores: Tensor, boxes: Tensor, images: int, height: int,
 
 
 def _ssim_fake(maps: Tensor, pairs: Tensor, taps: list[float], data_range: float, sample_covariance: bool) -> Tensor:
-    return maps.new_empty((maps.shape[0], pairs.shape[0]))
+    return maps.new_empty((maps.shape[0], pairs.shape[0]), dtype=reference.result_type(maps))
+
+
+def _ssim_map_fake(
+    maps: Tensor, pairs: Tensor, taps: list[float], data_range: float, sample_covariance: bool
+) -> Tensor:
+    height, width = (side - len(taps) + 1 for side in maps.shape[2:])
+    return maps.new_empty((maps.shape[0], pairs.shape[0], height, width), dtype=reference.result_type(maps))
+
+
+def _ssim_backward_fake(
+    gradient: Tensor, maps: Tensor, pairs: Tensor, taps: list[float], data_range: float, sample_covariance: bool
+) -> Tensor:
+    return maps.new_empty(maps.shape)
 
 
 def _save_occlude(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor], output: Tensor) -> None:
@@ -56,17 +90,36 @@ def _occlude_backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, None, 
     return to_images, None, to_fill
 
 
+def _save_assemble(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    base, boxes, patches, windows, *ctx.rest = inputs
+    ctx.save_for_backward(base, boxes, patches, windows)
+
+
+def _assemble_backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    """Differentiate the reference, which is linear in the base and the patches."""
+    base, boxes, patches, windows = ctx.saved_tensors
+    pull_back = torch.func.vjp(lambda b, p: reference.assemble(b, boxes, p, windows, *ctx.rest), base, patches)[1]
+    to_base, to_patches = pull_back(gradient)
+    return to_base, None, to_patches, None, None, None
+
+
 def _save_inputs(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     values, rows, *ctx.rest = inputs
     ctx.save_for_backward(values, rows)
 
 
-def _backward_of(op: Callable[..., Tensor]) -> Callable[..., tuple[Tensor | None, ...]]:
-    """Return the backward function of an operator that is differentiated through its reference `op`."""
+def _occlusion_map_backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    """Differentiate the reference, which is linear in the scores."""
+    scores, boxes = ctx.saved_tensors
+    pull_back = torch.func.vjp(lambda varied: reference.occlusion_map(varied, boxes, *ctx.rest), scores)[1]
+    return pull_back(gradient)[0], None, None, None, None
 
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        values, rows = ctx.saved_tensors
-        pull_back = torch.func.vjp(lambda varied: op(varied, rows, *ctx.rest), values)[1]
-        return pull_back(gradient)[0], *(None for _ in (rows, *ctx.rest))
 
-    return backward
+def _ssim_backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    maps, pairs = ctx.saved_tensors
+    to_maps = torch.ops.sam_toolkit.ssim_backward(gradient.contiguous(), maps, pairs, *ctx.rest)
+    return to_maps, None, None, None, None
+
+
+def _no_second_gradient(ctx: Any, gradient: Tensor) -> NoReturn:
+    raise OpError(_ONCE)

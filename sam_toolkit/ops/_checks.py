@@ -50,6 +50,13 @@ def boxes(op: str, rows: Tensor, size: tuple[int, int, int]) -> Tensor:
     return rows
 
 
+def sides(op: str, rows: Tensor, size: tuple[int, int]) -> None:
+    """Require each box to be `size` (height, width) large."""
+    sizes = rows[:, 3:] - rows[:, 1:3]
+    fits = (sizes == torch.tensor(size)).all(dim=1)
+    _all_rows(op, "boxes", "each box must be as large as the patches", rows, fits, f"patches of {size[0]} x {size[1]}")
+
+
 def pairs(op: str, rows: Tensor, count: int) -> Tensor:
     """Return the pairs on the CPU; each must name two of `count` maps."""
     rows = table(op, "pairs", "[P, 2]", 2, rows)

@@ -16,8 +16,15 @@ from torch import Tensor
 from sam_toolkit.errors import OpError, near
 from sam_toolkit.ops import _autograd, reference
 
-_KERNELS = {"occlude": ("cpu", "cuda"), "occlusion_map": ("cpu",), "ssim": ("cpu",)}
-_DTYPES = (torch.float32, torch.float64)
+_FULL = (torch.float32, torch.float64)
+_ALL = (*_FULL, torch.float16, torch.bfloat16)
+_KERNELS: dict[str, dict[str, tuple[torch.dtype, ...]]] = {  # the dtypes that each knows
+    "occlude": {"cpu": _ALL, "cuda": _ALL},
+    "assemble": {"cpu": _ALL, "cuda": _ALL},
+    "occlusion_map": {"cpu": _FULL},
+    "ssim": {"cpu": _FULL},
+    "ssim_map": {"cpu": _FULL},
+}
 _MODES = ("auto", "reference")
 _PACKAGE = Path(__file__).parents[1]
 _INSTALL = "run `pip install --no-build-isolation --no-deps .` in the source folder again."
@@ -86,7 +93,7 @@ def _choose(op: str, values: Tensor) -> str:
         known = ", ".join(_MODES)
         raise OpError(f"SAM_TOOLKIT_OPS must be one of {known}; got {mode!r}.{near(mode, _MODES)}")
     device = values.device.type
-    if mode == "reference" or device not in _KERNELS[op] or values.dtype not in _DTYPES:
+    if mode == "reference" or values.dtype not in _KERNELS[op].get(device, ()):
         return "reference"
     return device if any(backend.loaded and backend.name == device for backend in status()) else "reference"
 

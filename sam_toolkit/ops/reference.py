@@ -16,10 +16,38 @@ _LUMINANCE, _CONTRAST = 0.01, 0.03
 
 def occlude(images: Tensor, boxes: Tensor, fill: Tensor) -> Tensor:
     """Return `[P, C, H, W]`: each box's image, the box replaced by `fill` (`[C]` or `[N, C, H, W]`)."""
-    rows, columns = _inside(boxes.to(images.device), images.shape[2], images.shape[3])
-    hidden = (rows[:, :, None] & columns[:, None, :])[:, None]
     source = boxes[:, 0].to(images.device)
+    hidden = _both(*_inside(boxes.to(images.device), images.shape[2], images.shape[3]))
     return torch.where(hidden, fill[:, None, None] if fill.dim() == 1 else fill[source], images[source])
+
+
+def assemble(base: Tensor, boxes: Tensor, patches: Tensor, windows: Tensor, size: Sequence[int], pad: float) -> Tensor:
+    """Return `[P, C, *size]`: what a window shows of its image, the box replaced by the patch.
+
+    `base` `[N, C, H, W]`, `patches` `[P, C, h, w]`; `windows` `[P, 2]` says which (y, x) comes first, and what lies
+    outside the image is `pad`.
+    """
+    image, y0, x0, y1, x1 = boxes.to(base.device).unbind(1)
+    y, x = (
+        windows[:, axis, None].to(base.device) + torch.arange(length, device=base.device)
+        for axis, length in enumerate(size)
+    )
+    in_box = _both((y0[:, None] <= y) & (y < y1[:, None]), (x0[:, None] <= x) & (x < x1[:, None]))
+    in_image = _both((y >= 0) & (y < base.shape[2]), (x >= 0) & (x < base.shape[3]))
+    shown = _pixels(base, image, y, x)
+    changed = _pixels(patches, torch.arange(len(patches), device=base.device), y - y0[:, None], x - x0[:, None])
+    return torch.where(in_image, torch.where(in_box, changed, shown), pad)
+
+
+def _both(rows: Tensor, columns: Tensor) -> Tensor:
+    """Return where rows `[P, H]` and columns `[P, W]` hold, for all channels: `[P, 1, H, W]`."""
+    return (rows[:, :, None] & columns[:, None, :])[:, None]
+
+
+def _pixels(images: Tensor, which: Tensor, y: Tensor, x: Tensor) -> Tensor:
+    """Return `[P, C, H, W]`: rows y `[P, H]` and columns x `[P, W]` of images `which`; outside, the nearest."""
+    y, x = y.clamp(0, images.shape[2] - 1), x.clamp(0, images.shape[3] - 1)
+    return images[which[:, None, None], :, y[:, :, None], x[:, None, :]].permute(0, 3, 1, 2)
 
 
 def occlusion_map(scores: Tensor, boxes: Tensor, images: int, height: int, width: int) -> Tensor:
@@ -43,10 +71,35 @@ def _inside(boxes: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
 
 
 def ssim(maps: Tensor, pairs: Tensor, taps: Sequence[float], data_range: float, sample_covariance: bool) -> Tensor:
-    """Return `[B, P]`: the mean SSIM (Wang et al., 2004) of pairs of maps `[B, K, H, W]` over whole windows.
+    """Return `[B, P]`: the mean of `ssim_map` over whole windows."""
+    result = _similarity(maps, pairs, taps, data_range, sample_covariance).mean(dim=(2, 3))
+    return result.to(result_type(maps))
 
-    Computed in float64 from maps without their own mean, so that an offset costs the variances no digits.
-    """
+
+def ssim_map(maps: Tensor, pairs: Tensor, taps: Sequence[float], data_range: float, sample_covariance: bool) -> Tensor:
+    """Return `[B, P, H', W']`: SSIM (Wang et al., 2004) of pairs of maps `[B, K, H, W]` at each whole window."""
+    return _similarity(maps, pairs, taps, data_range, sample_covariance).to(result_type(maps))
+
+
+def ssim_backward(
+    gradient: Tensor, maps: Tensor, pairs: Tensor, taps: Sequence[float], data_range: float, sample_covariance: bool
+) -> Tensor:
+    """Return the gradient of `maps` from that of `ssim` `[B, P]` or of `ssim_map` `[B, P, H', W']`."""
+    op = ssim if gradient.dim() == 2 else ssim_map
+    pull_back = torch.func.vjp(lambda varied: op(varied, pairs, taps, data_range, sample_covariance), maps)[1]
+    result: Tensor = pull_back(gradient)[0]
+    return result
+
+
+def result_type(maps: Tensor) -> torch.dtype:
+    """Return the dtype of the similarity of `maps`."""
+    return torch.float64 if maps.dtype == torch.float64 else torch.float32
+
+
+def _similarity(
+    maps: Tensor, pairs: Tensor, taps: Sequence[float], data_range: float, sample_covariance: bool
+) -> Tensor:
+    """Return SSIM at each window in float64, from maps without their own mean: an offset costs no digits."""
     values = maps.double()
     offset = values.mean(dim=(2, 3), keepdim=True)
     values = values - offset
@@ -60,7 +113,7 @@ def ssim(maps: Tensor, pairs: Tensor, taps: Sequence[float], data_range: float, 
     c1, c2 = (_LUMINANCE * data_range) ** 2, (_CONTRAST * data_range) ** 2
     luminance = (2 * mean[:, a] * mean[:, b] + c1) / (mean[:, a] ** 2 + mean[:, b] ** 2 + c1)
     contrast = (2 * covariance + c2) / (variance[:, a] + variance[:, b] + c2)
-    return (luminance * contrast).mean(dim=(2, 3)).to(maps.dtype)
+    return luminance * contrast
 
 
 def _window_mean(values: Tensor, taps: Sequence[float]) -> Tensor:

@@ -91,12 +91,27 @@ def test_the_compiled_operator_meets_the_rules_of_pytorch(compiled: None, kind: 
     torch.library.opcheck(torch.ops.sam_toolkit.occlude.default, (images, torch.tensor(BOXES), fill))
 
 
-def test_half_precision_falls_back_to_the_reference() -> None:
-    images = torch.rand(2, 3, 5, 7).half()
+@pytest.mark.parametrize("kind", FILLS)
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=["contiguous", "channels-last"])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_the_result_has_the_dtype_and_the_layout_of_the_images(
+    compiled: None, dtype: torch.dtype, layout: torch.memory_format, kind: str
+) -> None:
+    images = torch.rand(2, 3, 5, 7).to(dtype).contiguous(memory_format=layout)
+    fill = make_fill(kind, images)
     ops.reset_calls()
-    result = ops.occlude(images, torch.tensor(BOXES), 0.5)
-    assert result.dtype == torch.float16
-    assert ops.calls()["occlude"] == {"cpu": 0, "cuda": 0, "reference": 1}
+    result = ops.occlude(images, torch.tensor(BOXES), fill)
+    assert ops.calls()["occlude"] == {"cpu": 1, "cuda": 0, "reference": 0}
+    assert result.dtype == dtype
+    assert result.is_contiguous(memory_format=layout)
+    assert torch.equal(result, brute_force(images, torch.tensor(BOXES), fill))
+
+
+def test_large_results_are_written_whole(compiled: None) -> None:
+    images = torch.rand(2, 3, 150, 131)
+    boxes = torch.tensor([[i % 2, i % 97, i % 61, i % 97 + 1 + i % 53, i % 61 + 1 + i % 70] for i in range(300)])
+    fill = torch.rand(2, 3, 150, 131)
+    assert torch.equal(ops.occlude(images, boxes, fill), reference.occlude(images, boxes, fill))
 
 
 def test_one_thread_and_many_give_the_same(compiled: None, restored_threads: None) -> None:

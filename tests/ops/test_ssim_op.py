@@ -19,7 +19,7 @@ from sam_toolkit.ops import reference, similarity
 
 WINDOWS: list[dict[str, Any]] = [
     *({"window": window} for window in (3, 5, 7, 9, 11)),
-    *({"sigma": sigma} for sigma in (0.3, 1.5, 2.0)),
+    *({"gaussian": sigma} for sigma in (0.3, 1.5, 2.0)),
 ]
 SHAPES = [(15, 15), (23, 40), (40, 17)]
 TOLERANCE = {torch.float32: 1e-6, torch.float64: 1e-12}
@@ -42,7 +42,11 @@ def all_pairs(count: int) -> Tensor:
 
 def scikit_image(maps: Tensor, pairs: Tensor, data_range: float, sample: bool, **window: Any) -> Tensor:
     arrays = maps.double().numpy()
-    how = {"win_size": window["window"]} if "window" in window else {"gaussian_weights": True, **window}
+    how = (
+        {"win_size": window["window"]}
+        if "window" in window
+        else {"gaussian_weights": True, "sigma": window["gaussian"]}
+    )
     how |= {"data_range": data_range, "use_sample_covariance": sample}
     values = [structural_similarity(arrays[i], arrays[j], **how) for i, j in pairs.tolist()]  # type: ignore[no-untyped-call]
     return torch.tensor(values, dtype=torch.float64)
@@ -84,7 +88,7 @@ def test_it_is_scikit_image_for_every_window(
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 1e6])
 @pytest.mark.parametrize("offset", [0.0, 1.0, 100.0])
-@pytest.mark.parametrize("window", [{"window": 5}, {"window": 7}, {"sigma": 1.5}], ids=str)
+@pytest.mark.parametrize("window", [{"window": 5}, {"window": 7}, {"gaussian": 1.5}], ids=str)
 def test_offsets_and_scales_cost_no_digits(
     backend: str, window: dict[str, Any], offset: float, scale: float, dtype: torch.dtype
 ) -> None:
@@ -145,7 +149,7 @@ def test_a_map_that_is_not_finite_gives_nan_to_its_own_pairs_only(backend: str) 
     assert result.isnan().tolist() == [False, True, True]
 
 
-@pytest.mark.parametrize("window", [{"window": 3}, {"sigma": 0.5}], ids=str)
+@pytest.mark.parametrize("window", [{"window": 3}, {"gaussian": 0.5}], ids=str)
 def test_gradients_are_those_of_finite_differences(backend: str, window: dict[str, Any]) -> None:
     maps = make_maps(3, (7, 6)).requires_grad_()
     assert torch.autograd.gradcheck(lambda m: ops.ssim(m, torch.tensor([[0, 1], [2, 0]]), **window), maps)
@@ -160,9 +164,9 @@ def test_the_compiled_operator_meets_the_rules_of_pytorch(compiled: None) -> Non
 @pytest.mark.parametrize("dtype", TOLERANCE)
 def test_the_compiled_operator_is_its_reference(compiled: None, dtype: torch.dtype) -> None:
     maps, pairs = make_maps(8, (61, 47), dtype).reshape(2, 4, 61, 47), all_pairs(4)
-    taps = similarity._gaussian_taps(1.5)
+    taps = similarity._taps("ssim", None, True)
     ops.reset_calls()
-    result = ops.ssim(maps, pairs, sigma=1.5)
+    result = ops.ssim(maps, pairs, gaussian=True)
     assert ops.calls()["ssim"] == {"cpu": 1, "reference": 0}
     assert_near(result, reference.ssim(maps, pairs, taps, 2.0, True), TOLERANCE[dtype] / 10)
 
@@ -182,14 +186,14 @@ def test_one_thread_and_many_give_the_same(compiled: None, restored_threads: Non
         ({"maps": torch.zeros(9, 9)}, r"ops\.ssim: maps must be .* \[B, K, H, W\]; got float32 \[9, 9\]"),
         ({"maps": torch.zeros(3, 9, 9).long()}, r"maps must be a floating-point tensor .*; got int64"),
         ({"maps": torch.zeros(3, 9, 6), "window": 7}, r"at least as large as the window, 7 x 7; got 9 x 6"),
-        ({"maps": torch.zeros(3, 9, 9), "sigma": 1.5}, r"as large as the window, 11 x 11; got 9 x 9"),
+        ({"maps": torch.zeros(3, 9, 9), "gaussian": True}, r"as large as the window, 11 x 11; got 9 x 9"),
         ({"pairs": torch.tensor([0, 1])}, r"pairs must be int64 \[P, 2\]; got int64 \[2\]"),
         ({"pairs": torch.tensor([[0, 1], [0, 3]])}, r"pair must index.* pairs\[1\] = \(0, 3\) for 3 maps"),
         ({"pairs": torch.tensor([[-1, 1]])}, r"pairs\[0\] = \(-1, 1\) for 3 maps"),
         ({"window": 4}, r"window must be odd and at least 3; got 4"),
         ({"window": 1}, r"window must be odd and at least 3; got 1"),
-        ({"sigma": 0.1}, r"sigma must be finite and at least 1/7, .*; got 0\.1"),
-        ({"sigma": float("nan")}, r"sigma must be finite and at least 1/7, .*; got nan"),
+        ({"gaussian": 0.1}, r"gaussian must be .*at least 1/7; got 0\.1"),
+        ({"gaussian": float("nan")}, r"gaussian must be .*at least 1/7; got nan"),
         ({"data_range": 0.0}, r"data_range must be positive and finite; got 0\.0"),
         ({"data_range": float("inf")}, r"data_range must be positive and finite; got inf"),
     ],

@@ -1,0 +1,14 @@
+#pragma once
+
+// What a kernel file needs of CUDA beyond its built-in names: how a kernel is launched, and how a block
+// shares memory. tests/cuda_on_cpu compiles the same files for the CPU with definitions of its own.
+#ifdef __CUDACC__
+#include <cuda_runtime.h>
+
+#define SAM_LAUNCH(kernel, grid, block, stream, ...) (kernel)<<<grid, block, 0, stream>>>(__VA_ARGS__)
+
+// SAM_SHARED(float, tile, [5][32]) declares `tile`, one for each block.
+#define SAM_SHARED(type, name, extents) __shared__ type name extents
+#else
+#include "cuda_on_cpu.h"
+#endif

@@ -1,0 +1,79 @@
+"""The instruction sets that SSIM is compiled for agree, and sizes around their vectors lose no window."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from sam_toolkit import ops
+from sam_toolkit.ops import reference, similarity
+
+LEVELS = ("avx512", "avx2", "plain")
+WINDOWS: list[dict[str, Any]] = [
+    *({"window": side} for side in (3, 5, 7, 9, 11, 15, 31)),
+    {"gaussian": True},
+    {"gaussian": 3.0},
+]
+TOLERANCE = {torch.float32: 5e-7, torch.float64: 1e-12}
+
+
+@pytest.fixture(params=LEVELS)
+def level(request: pytest.FixtureRequest, compiled: None, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Run a test once on each instruction set that this processor has."""
+    monkeypatch.setenv("SAM_TOOLKIT_CPU", request.param)
+    try:
+        ops.ssim(torch.zeros(1, 5, 5), torch.tensor([[0, 0]]))
+    except RuntimeError as error:
+        pytest.skip(str(error))
+    name: str = request.param
+    return name
+
+
+def drawn(count: int, height: int, width: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(width)
+    return torch.rand(count, height, width, generator=generator, dtype=torch.float64) * 2 - 1
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("window", WINDOWS, ids=str)
+def test_each_is_the_reference(level: str, window: dict[str, Any], dtype: torch.dtype) -> None:
+    pairs, taps = torch.combinations(torch.arange(4)), similarity._taps("ssim", *_sides(window))
+    for height, width in ((len(taps), len(taps)), (len(taps) + 17, 70), (40, len(taps) + 5)):
+        maps = drawn(4, height, width).to(dtype)
+        expected = reference.ssim(maps[None].double(), pairs, taps, 2.0, True)[0]
+        found = ops.ssim(maps, pairs, **window).double()
+        torch.testing.assert_close(found, expected, rtol=0, atol=TOLERANCE[dtype])
+
+
+def _sides(window: dict[str, Any]) -> tuple[int | None, bool | float]:
+    return window.get("window"), window.get("gaussian", False)
+
+
+def test_every_width_around_a_vector_counts_each_window_once(level: str) -> None:
+    for width in (*range(5, 42), 511, 513, 516, 517, 530):
+        maps = drawn(2, 7, width)
+        expected = reference.ssim(maps[None], torch.tensor([[0, 1]]), [0.2] * 5, 2.0, True)[0]
+        torch.testing.assert_close(ops.ssim(maps, torch.tensor([[0, 1]])), expected, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("size", [1e9, 1e12, 1e-12])
+def test_values_far_from_the_data_range_neither_overflow_nor_vanish(level: str, size: float) -> None:
+    maps = (drawn(3, 20, 33) * size).float()
+    for data_range in (2.0, 2 * size):
+        expected = reference.ssim(maps[None].double(), torch.tensor([[0, 1], [2, 2]]), [0.2] * 5, data_range, True)[0]
+        found = ops.ssim(maps, torch.tensor([[0, 1], [2, 2]]), data_range=data_range).double()
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+
+
+def test_more_pairs_than_a_tile_land_in_their_places(level: str) -> None:
+    maps, pairs = drawn(21, 12, 14), torch.randint(0, 21, (700, 2), generator=torch.Generator().manual_seed(0))
+    expected = reference.ssim(maps[None], pairs, [0.2] * 5, 2.0, True)[0]
+    torch.testing.assert_close(ops.ssim(maps, pairs), expected, rtol=0, atol=1e-12)
+
+
+def test_an_unknown_instruction_set_is_an_error(compiled: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAM_TOOLKIT_CPU", "sse9")
+    with pytest.raises(RuntimeError, match=r"SAM_TOOLKIT_CPU must be avx512, avx2 or plain.*got 'sse9'"):
+        ops.ssim(torch.zeros(1, 5, 5), torch.tensor([[0, 0]]))
