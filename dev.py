@@ -105,9 +105,9 @@ def format_(options: argparse.Namespace, extra: list[str]) -> int:
 
 
 def bench(options: argparse.Namespace, extra: list[str]) -> int:
-    """Run the benchmarks."""
+    """Time the operators against other libraries; options are those of `sam-toolkit bench kernels`."""
     set_up(options, "dev")
-    return start("python", "-m", "pytest", "benchmarks", "--benchmark-enable", "--benchmark-only", *extra)
+    return start("sam-toolkit", "bench", "kernels", *extra)
 
 
 def gpu(options: argparse.Namespace, extra: list[str]) -> int:
@@ -179,7 +179,7 @@ def ranges(part: str) -> list[str]:
     project = read_project(ROOT)
     extras = project["optional-dependencies"]
     if part == "dev":
-        return [*extras["test"], *extras["lint"], *extras["docs"]]
+        return [*extras["bench"], *extras["test"], *extras["lint"], *extras["docs"]]
     return [*project["dependencies"], *extras["models"], "setuptools>=77", "wheel", "ninja", "pybind11"]
 
 

@@ -2,6 +2,7 @@
 
 SAM_TOOLKIT_BUILD: `auto` (default: works in plain PyTorch where compiling fails), `require`, `skip`.
 SAM_TOOLKIT_CUDA: `auto` (default: built where a CUDA toolkit like PyTorch's is found), `1`, `0`.
+TORCH_CUDA_ARCH_LIST: the GPUs to compile for; by default all in a wheel, and in place two, as each takes its time.
 What was built, and else the reason, goes to `sam_toolkit/_build.json`, which `sam-toolkit doctor` shows.
 """
 
@@ -13,6 +14,8 @@ import os
 import re
 import shlex
 import shutil
+import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,9 @@ from setuptools.command.build_ext import build_ext
 PACKAGE = "sam_toolkit"
 FLAGS = ["-std=c++20", "-O3", "-DTORCH_TARGET_VERSION=0x020a000000000000"]
 HOST_FLAGS = ["-g0", "-fvisibility=hidden"]  # operators register themselves; nothing is for others to link to
+# Compute capabilities to compile for; what is newer than the last compiles that one's PTX when it first runs.
+GPUS = ("7.5", "8.0", "8.6", "9.0", "10.0", "12.0")
+GPUS_IN_PLACE = ("8.0", "9.0")
 NO_TORCH = (
     "sam_toolkit compiles its operators against the PyTorch that it will run with, and here is none: "
     "install torch, then run `pip install --no-build-isolation .`, or set SAM_TOOLKIT_BUILD=skip."
@@ -62,7 +68,8 @@ class BuildOperators(build_ext):
         try:
             if build == "skip":
                 raise NotBuiltError("SAM_TOOLKIT_BUILD=skip was set", expected=True)
-            self._compile(make_cpu(extension) if extension.name.endswith("_cpu") else make_cuda(extension))
+            gpus = GPUS_IN_PLACE if self.inplace else GPUS
+            self._compile(make_cpu(extension) if extension.name.endswith("_cpu") else make_cuda(extension, gpus))
         except NotBuiltError as error:
             if not error.expected:
                 self._complain(extension, error, build)
@@ -119,20 +126,33 @@ def make_cpu(plain: Extension) -> Extension:
     return made
 
 
-def make_cuda(plain: Extension) -> Extension:
+def make_cuda(plain: Extension, gpus: Sequence[str]) -> Extension:
     """Return the CUDA library with PyTorch's paths; raises NotBuiltError where it is not to be built."""
     wanted = chosen("SAM_TOOLKIT_CUDA", "auto", "0", "1")
     if wanted == "0":
         raise NotBuiltError("SAM_TOOLKIT_CUDA=0 was set", expected=True)
     check_toolkit(expected=wanted == "auto")
-    # Without it PyTorch asks the GPU, which the machine that compiles need not have.
-    os.environ.setdefault("TORCH_CUDA_ARCH_LIST", "8.0;9.0+PTX")
+    if not os.environ.get("TORCH_CUDA_ARCH_LIST"):  # PyTorch would ask the GPU, which the machine need not have
+        os.environ["TORCH_CUDA_ARCH_LIST"] = arch_list(gpus)
     from torch.utils.cpp_extension import CUDAExtension
 
     flags = [*FLAGS, "-DUSE_CUDA"]
     by_compiler = {"cxx": [*flags, *HOST_FLAGS], "nvcc": [*flags, "-Xcompiler=-fvisibility=hidden"]}
     made: Extension = CUDAExtension(plain.name, plain.sources, py_limited_api=True, extra_compile_args=by_compiler)
     return made
+
+
+def arch_list(gpus: Sequence[str]) -> str:
+    """Return those capabilities that the toolkit compiles for, as PyTorch reads them; raises NotBuiltError."""
+    nvcc = Path(find_toolkit() or "", "bin", "nvcc")
+    try:
+        said = subprocess.run([nvcc, "--list-gpu-arch"], capture_output=True, text=True, check=True).stdout.split()
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise NotBuiltError(f"nvcc does not say which GPUs it compiles for: {error}") from error
+    known = [gpu for gpu in gpus if f"compute_{gpu.replace('.', '')}" in said]
+    if not known:
+        raise NotBuiltError(f"{nvcc} compiles for none of {', '.join(gpus)}, but for {', '.join(said)}")
+    return ";".join(known) + "+PTX"
 
 
 def check_toolkit(expected: bool) -> None:

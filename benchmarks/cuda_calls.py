@@ -42,6 +42,8 @@ def calls() -> Iterator[Callable[[], object]]:
             boxes = all_boxes(2, height, width)
             scores = random(len(boxes), dtype=dtype)
             yield partial(ops.occlusion_map, scores, boxes, (3, height, width))
+            apart = random(len(boxes), 3, dtype=dtype)[:, 1]
+            yield partial(ops.occlusion_map, apart, boxes.flip(0), (2, height, width))
 
 
 def similarity(maps: Tensor, pairs: Tensor, window: int, gaussian: bool) -> None:

@@ -1,4 +1,4 @@
-"""Everything that needs a GPU, at once: tests and compute-sanitizer; writes one folder of results."""
+"""Everything that needs a GPU, at once: tests, compute-sanitizer and benchmarks; writes one folder of results."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"Nothing was run: {reason}")
         return NO_GPU
     folder.mkdir(parents=True, exist_ok=True)
-    results = {"machine": machine(), "steps": {name: run(name, command, folder) for name, command in steps()}}
+    results = {"machine": machine(), "steps": {name: run(name, command, folder) for name, command in steps(folder)}}
     (folder / "summary.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     bad = [name for name, step in results["steps"].items() if step["code"] != 0]
     print(f"Results are in {folder}. " + (f"Not well: {', '.join(bad)}." if bad else "All is well."))
@@ -69,15 +69,17 @@ def machine() -> dict[str, Any]:
     }
 
 
-def steps() -> Iterator[tuple[str, Command]]:
+def steps(folder: Path) -> Iterator[tuple[str, Command]]:
     """Give the name and the command of every step; an empty command is one that cannot run here."""
-    yield "tests", (sys.executable, "-m", "pytest", "tests/ops", "-k", "cuda", "-p", "no:cacheprovider")
+    yield "tests", (sys.executable, "-m", "pytest", "tests/ops", "-k", "gpu", "-p", "no:cacheprovider")
     sanitizer = find_sanitizer()
     for check in CHECKS:
         # PyTorch's own kernels are not looked at, and each tensor gets memory of its own, with borders.
         options = ("--tool", check, "--kernel-name", "kernel_substring=sam_toolkit", "--error-exitcode", "1")
         calls = (sys.executable, "benchmarks/cuda_calls.py")
         yield check, (sanitizer, *options, *calls) if sanitizer else ()
+    command = (sys.executable, "-c", "from sam_toolkit.cli import main; main()", "bench", "kernels")
+    yield "benchmarks", (*command, "--device", "cuda", "--json", str(folder.resolve() / "benchmarks.json"))
 
 
 def find_sanitizer() -> str:

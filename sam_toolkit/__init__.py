@@ -38,11 +38,17 @@ if TYPE_CHECKING:
     from sam_toolkit.methods import IntegratedGradients as IntegratedGradients
     from sam_toolkit.methods import Lime as Lime
     from sam_toolkit.methods import LimeParams as LimeParams
+    from sam_toolkit.methods import MeaningfulPerturbation as MeaningfulPerturbation
     from sam_toolkit.methods import Rise as Rise
     from sam_toolkit.methods import SlidingPatch as SlidingPatch
     from sam_toolkit.methods import SmoothGrad as SmoothGrad
     from sam_toolkit.metrics import HOG as HOG
     from sam_toolkit.metrics import SSIM as SSIM
+    from sam_toolkit.metrics import Deletion as Deletion
+    from sam_toolkit.metrics import EnergyInBox as EnergyInBox
+    from sam_toolkit.metrics import Insertion as Insertion
+    from sam_toolkit.metrics import Localization as Localization
+    from sam_toolkit.metrics import LocalizationError as LocalizationError
     from sam_toolkit.metrics import PointingGame as PointingGame
     from sam_toolkit.metrics import Spearman as Spearman
     from sam_toolkit.model import Model as Model
@@ -66,9 +72,12 @@ _HOME = {
     "images": ("Photo", "Preprocessing"),
     "methods": (
         "GradCam", "Gradient", "GuidedBackprop", "InputXGradient", "IntegratedGradients", "Lime", "LimeParams",
-        "Rise", "SlidingPatch", "SmoothGrad",
+        "MeaningfulPerturbation", "Rise", "SlidingPatch", "SmoothGrad",
     ),
-    "metrics": ("HOG", "PointingGame", "SSIM", "Spearman"),
+    "metrics": (
+        "Deletion", "EnergyInBox", "HOG", "Insertion", "Localization", "LocalizationError", "PointingGame", "SSIM",
+        "Spearman",
+    ),
     "model": ("Model", "Rows"),
     "perturbations": ("GaussianNoise",),
     "rng": ("Rng",),

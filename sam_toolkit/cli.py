@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ import click
 from rich.console import Console
 
 from sam_toolkit import __version__
+from sam_toolkit.bench.commands import bench
 from sam_toolkit.errors import SamError
 
 if TYPE_CHECKING:
@@ -26,21 +26,19 @@ FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 _errors = Console(stderr=True)
 
 
-def _guarded(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Turn errors that name what to do into a message and an exit code instead of a traceback."""
+class _Guarded(click.Group):
+    """Turns errors that name what to do into a message and an exit code instead of a traceback."""
 
-    @wraps(command)
-    def run(*args: Any, **options: Any) -> Any:
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command that was asked for."""
         try:
-            return command(*args, **options)
+            return super().invoke(ctx)
         except SamError as error:
             _errors.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
             sys.exit(BAD_INPUT)
 
-    return run
 
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=_Guarded, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="sam-toolkit")
 @click.option("--no-plugins", is_flag=True, help="Load no installed plugin, only the built-in components.")
 @click.option("--no-plugin", "blocked", multiple=True, metavar="NAME", help="Leave this plugin out; may be repeated.")
@@ -91,8 +89,7 @@ def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--limit", type=click.IntRange(1), help="Use only so many photographs.")
 @_run_options
 @click.pass_obj
-@_guarded
-def demo(plugins: tuple[bool, tuple[str, ...]], images: Path | None, limit: int | None, **options: Any) -> None:
+def demo(plugins: tuple[bool, tuple[str, ...]], /, images: Path | None, limit: int | None, **options: Any) -> None:
     """Run the main job on EfficientNet-Lite0: how far does each method's map move with each hyperparameter?"""
     from sam_toolkit.demo import demo_study
 
@@ -103,8 +100,7 @@ def demo(plugins: tuple[bool, tuple[str, ...]], images: Path | None, limit: int 
 @click.argument("study", type=click.Path(path_type=Path))
 @_run_options
 @click.pass_obj
-@_guarded
-def run(plugins: tuple[bool, tuple[str, ...]], study: Path, **options: Any) -> None:
+def run(plugins: tuple[bool, tuple[str, ...]], /, study: Path, **options: Any) -> None:
     """Run the STUDY (a YAML file) and write its report.
 
     What the output folder has already is not computed again: after an interruption, the same command goes on.
@@ -165,7 +161,6 @@ def _report(results: Results, registry: Registry, folder: Path, names: tuple[str
 @click.option("--reporter", "names", multiple=True, help="html, csv, or a plugin's; may be repeated.  [default: all]")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON, and write nothing.")
 @click.pass_obj
-@_guarded
 def report(plugins: tuple[bool, tuple[str, ...]], folder: Path, names: tuple[str, ...], as_json: bool) -> None:
     """Write the report of the finished run in FOLDER again; needs neither models nor photographs."""
     from sam_toolkit.reports.terminal import summary
@@ -185,7 +180,6 @@ def report(plugins: tuple[bool, tuple[str, ...]], folder: Path, names: tuple[str
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda:0 ...")
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
 @click.pass_obj
-@_guarded
 def plan(plugins: tuple[bool, tuple[str, ...]], study: Path, device: str, as_json: bool) -> None:
     """Check the STUDY and say what it will cost: groups, network rows with and without sharing, memory, time."""
     from sam_toolkit.study.estimate import estimate, table
@@ -203,7 +197,6 @@ def plan(plugins: tuple[bool, tuple[str, ...]], study: Path, device: str, as_jso
 @click.argument("kind", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-@_guarded
 def list_components(plugins: tuple[bool, tuple[str, ...]], kind: str | None, as_json: bool) -> None:
     """List the components that are installed, by KIND (method, pair-metric, ...), and where each comes from."""
     from sam_toolkit.catalogue import catalogue, catalogue_table
@@ -219,7 +212,6 @@ def list_components(plugins: tuple[bool, tuple[str, ...]], kind: str | None, as_
 @click.argument("component")
 @click.option("--json", "as_json", is_flag=True, help="Print the JSON schema of its hyperparameters.")
 @click.pass_obj
-@_guarded
 def show(plugins: tuple[bool, tuple[str, ...]], component: str, as_json: bool) -> None:
     """Show a COMPONENT: what it does, its hyperparameters with defaults and ranges, its reference."""
     from sam_toolkit.catalogue import description, find
@@ -234,7 +226,6 @@ def show(plugins: tuple[bool, tuple[str, ...]], component: str, as_json: bool) -
 @main.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-@_guarded
 def doctor(plugins: tuple[bool, tuple[str, ...]], as_json: bool) -> None:
     """Say what works on this machine, what doesn't, and how to mend it."""
     from sam_toolkit.doctor import diagnose, diagnosis_table
@@ -245,6 +236,9 @@ def doctor(plugins: tuple[bool, tuple[str, ...]], as_json: bool) -> None:
     else:
         Console().print(diagnosis_table(found))
     sys.exit(FAILED if any(item.state == "broken" for item in found) else 0)
+
+
+main.add_command(bench)
 
 
 def _registry(plugins: tuple[bool, tuple[str, ...]]) -> Registry:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_args, get_origin
 
@@ -15,11 +15,11 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from sam_toolkit.errors import ComponentError, near
+from sam_toolkit.errors import ComponentError
 from sam_toolkit.images import Photo
 from sam_toolkit.model import Model
 from sam_toolkit.rng import Rng
-from sam_toolkit.types import Batch, Params
+from sam_toolkit.types import Batch, Params, problems
 
 if TYPE_CHECKING:
     from sam_toolkit.study.results import Results
@@ -61,23 +61,11 @@ class Component(ABC, Generic[P]):
         try:
             return cls.Params(**fields)  # type: ignore[return-value]
         except ValidationError as error:
-            raise ComponentError(f"{cls.__name__}: {'; '.join(_problems(error, cls.Params))}") from None
+            raise ComponentError(f"{cls.__name__}: {'; '.join(problems(error, cls.Params))}") from None
 
     def __repr__(self) -> str:
         """Return the call that makes this component."""
         return f"{type(self).__name__}({', '.join(f'{key}={value!r}' for key, value in self.params)})"
-
-
-def _problems(error: ValidationError, params: type[Params]) -> list[str]:
-    problems = []
-    for item in error.errors():
-        path = ".".join(str(part) for part in item["loc"])
-        if item["type"] == "extra_forbidden":
-            known = ", ".join(params.model_fields)
-            problems.append(f"no hyperparameter {path!r} (it has: {known}).{near(path, params.model_fields)}")
-        else:
-            problems.append(f"{path}: {item['msg']}; got {item['input']!r}.")
-    return problems
 
 
 class _Grouped(Component[P]):
@@ -239,6 +227,28 @@ class MapMetric(_Grouped[P]):
     kind = "map-metric"
     higher_is_better: ClassVar[bool] = True
     needs_boxes: ClassVar[bool] = False
+
+    def __call__(
+        self,
+        maps: Tensor,
+        images: Tensor,
+        model: Model | nn.Module | None = None,
+        targets: Any = None,
+        boxes: Any = None,
+    ) -> Tensor:
+        """Return the score `[N]` of maps `[N, H, W]` of images `[N, C, H, W]`, with boxes as in `Batch`; never scales.
+
+        Targets default to the predicted classes. Raises ModelError and ComponentError on inputs that do not fit.
+        """
+        network = Model.of(model or nn.Identity())
+        if targets is None:
+            targets = 0 if model is None else network.predict(images)
+        batch = replace(Batch.of(images, targets), boxes=boxes)
+        if model is not None:
+            network.check(batch)
+        if maps.shape != (len(batch), *images.shape[-2:]):
+            raise ComponentError(f"{type(self).__name__} scores one map [H, W] an image; got {list(maps.shape)}.")
+        return self.score(network, batch, maps[None], [self.params], Rng().child(self.name))[0, 0]
 
     @abstractmethod
     def score(self, model: Model, batch: Batch, maps: Tensor, settings: Sequence[P], rng: Rng) -> Tensor:

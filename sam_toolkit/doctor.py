@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import platform
 from dataclasses import asdict, dataclass
 from typing import Literal
@@ -12,15 +11,10 @@ import torch
 from rich.markup import escape
 from rich.table import Table
 
-from sam_toolkit import __version__, ops
+from sam_toolkit import __version__, allocator, ops
 from sam_toolkit.registry import Registry
 
 State = Literal["good", "absent", "broken"]
-_MALLOC = {
-    "MALLOC_MMAP_THRESHOLD_": 4294967296,
-    "MALLOC_TRIM_THRESHOLD_": 8589934592,
-    "MALLOC_TOP_PAD_": 268435456,
-}
 
 
 @dataclass(frozen=True)
@@ -87,9 +81,9 @@ def _demo_model() -> Finding:
 
 
 def _memory() -> Finding:
-    if platform.system() != "Linux" or all(name in os.environ for name in _MALLOC):
+    if allocator.keeps_buffers():
         return Finding("memory allocation", "good", "large buffers are kept")
-    values = " ".join(f"{name}={value}" for name, value in _MALLOC.items())
+    values = " ".join(f"{name}={value}" for name, value in allocator.VARIABLES.items())
     mend = f"Before a large study on the CPU: export {values}"
     return Finding(
         "memory allocation",

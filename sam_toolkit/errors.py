@@ -38,6 +38,10 @@ class OpError(SamError, ValueError):
     """A native operator got arguments that it cannot take."""
 
 
+class BenchError(SamError):
+    """A benchmark cannot be run as asked, or a file is not one that a benchmark wrote."""
+
+
 def near(name: str, known: Iterable[str]) -> str:
     """Return " Did you mean 'x'?" for the names in `known` closest to `name`, or an empty string."""
     matches = difflib.get_close_matches(name, sorted(known), n=2, cutoff=0.5)

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
-from sam_toolkit.errors import ComponentError
+from sam_toolkit.errors import ComponentError, near
 
 
 class Params(BaseModel):
@@ -37,6 +37,19 @@ class Params(BaseModel):
 def field(default: Any = ..., *, help: str, **rules: Any) -> Any:
     """Declare a hyperparameter: its default, one line of help, and pydantic rules such as `ge=1`."""
     return Field(default, description=help, **rules)
+
+
+def problems(error: ValidationError, params: type[Params]) -> list[str]:
+    """Return what is wrong with values for `params`: the field, the rule and the value, near names for unknown ones."""
+    found = []
+    for item in error.errors():
+        path = ".".join(str(part) for part in item["loc"])
+        if item["type"] == "extra_forbidden":
+            known = ", ".join(params.model_fields)
+            found.append(f"no hyperparameter {path!r} (it has: {known}).{near(path, params.model_fields)}")
+        else:
+            found.append(f"{path}: {item['msg']}; got {item['input']!r}.")
+    return found
 
 
 def digest(*parts: bytes | str) -> str:

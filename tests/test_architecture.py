@@ -14,12 +14,13 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "sam_toolkit"
 LAYERS = (
-    ("errors",),
+    ("allocator", "errors"),
     ("types",),
     ("rng",),
     ("images",),
     ("ops",),
     ("model",),
+    ("fills",),
     ("study.results",),  # plain values, which reports read
     ("study.statistics",),
     ("component",),
@@ -30,6 +31,7 @@ LAYERS = (
     ("registry",),
     ("study",),
     ("testing",),
+    ("bench",),
     ("api", "catalogue", "demo", "doctor", "progress"),
     ("cli",),
     ("",),  # sam_toolkit/__init__.py gives everybody's names, when they are asked for
@@ -208,7 +210,7 @@ def test_the_names_of_components_are_found() -> None:
     [
         ("types", "from sam_toolkit.errors import SamError", []),
         ("types", "from sam_toolkit import model", ["line 1: model"]),
-        ("methods.rise", "from sam_toolkit.methods.fills import Fill", []),
+        ("methods.rise", "from sam_toolkit.methods.channels import Channels", []),
         ("methods.rise", "from sam_toolkit.metrics.ssim import SSIM", ["line 1: metrics.ssim"]),
         ("model", "def late():\n    import sam_toolkit.study.plan", ["line 2: study.plan"]),
         ("reports.html", "from sam_toolkit.study.results import Results", []),

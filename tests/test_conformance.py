@@ -29,10 +29,26 @@ FURTHER = {
         {"samples": 8, "segmentation": "quickshift", "max_dist": 9, "fill": "superpixel-mean", "kernel_width": 0.1},
         {"samples": 9, "draws": "independent", "fill": "noise", "seed": 3},
     ],
+    ("method", "meaningful-perturbation"): [
+        {"iterations": 9, "mask_size": 12},
+        {"iterations": 3, "mask_size": 12, "circle_step": 9, "circle_largest": 20, "search_blur": 4},
+        {"iterations": 12, "init": "random", "fill": "noise", "seed": 3, "upsampling": "gaussian", "tv_exponent": 1},
+        {"iterations": 9, "init": "ones", "fill": (0.2, 0.5, 0.9), "jitter": 1, "scaling": "integral", "map_sigma": 0},
+        {"iterations": 8, "mask_size": 14, "compat": "sam-2020", "l1": 0.01, "upsampling": "bilinear"},
+    ],
     ("method", "sliding-patch"): [
         {"patch": 9, "stride": 5, "border": "floor", "compat": "sam-2020"},
         {"patch": 12, "stride": 7, "fill": (0.2, 0.5, 0.9)},
         {"patch": 12, "stride": 7, "fill": "noise", "seed": 3},
+    ],
+    ("map-metric", "deletion"): [
+        {"pixels": 800, "score": "logit", "fill": "noise", "compat": "scan-order"},
+        {"pixels": 900, "compat": ["scan-order", "predicted-class"], "sign": "absolute"},
+        {"steps": 2, "fill": "noise", "seed": 3},
+    ],
+    ("map-metric", "localization"): [
+        {"alpha": "best", "region": "largest", "compat": "box-edge"},
+        {"alpha": "best", "alphas": [0.3, 0.6], "sign": "absolute"},
     ],
     ("pair-metric", "ssim"): [{"sigma": 1.5, "data_range": 2.0}],
 }

@@ -240,6 +240,33 @@ def test_a_toolkit_of_another_major_version_is_not_used(
             setup_py["check_toolkit"](expected=True)
 
 
+@pytest.mark.parametrize(
+    ("nvcc", "expected"),
+    [
+        ("echo compute_75; echo compute_80; echo compute_86; echo compute_90", "8.0;9.0+PTX"),
+        ("echo compute_80; echo compute_89", "8.0+PTX"),
+        ("echo compute_100", r"nvcc compiles for none of 8\.0, 9\.0, but for compute_100"),
+        ("exit 3", "nvcc does not say which GPUs it compiles for: .* exit status 3"),
+    ],
+)
+def test_the_gpus_that_the_toolkit_knows_are_compiled_for(
+    setup_py: dict[str, Any],
+    toolkit: Callable[[str, int], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    nvcc: str,
+    expected: str,
+) -> None:
+    root = toolkit("cuda", 13000)
+    (root / "bin" / "nvcc").write_text(f"#!/bin/sh\n{nvcc}\n")
+    (root / "bin" / "nvcc").chmod(0o755)
+    monkeypatch.setenv("CUDA_HOME", str(root))
+    if expected.endswith("+PTX"):
+        assert setup_py["arch_list"](setup_py["GPUS_IN_PLACE"]) == expected
+    else:
+        with pytest.raises(setup_py["NotBuiltError"], match=expected):
+            setup_py["arch_list"](setup_py["GPUS_IN_PLACE"])
+
+
 @pytest.fixture(scope="module")
 def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build an sdist, and from it a wheel, without compiling; return the folder that they are in."""

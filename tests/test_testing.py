@@ -84,6 +84,7 @@ OTHERS = {
     map_metrics.RanksMapsTogether: "maps in reverse order",
     map_metrics.CountsOneMap: r"promises 3 rows an image for 4 maps, 9 for 3 images .*; Model counted 36",
     map_metrics.SortsMapsInPlace: "content of maps",
+    map_metrics.CountsForSquares: r"images of \(3, 40, 56\); Model counted",
     map_metrics.InventsBoxes: "images without boxes",
 }
 

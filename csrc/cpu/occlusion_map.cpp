@@ -7,6 +7,7 @@
 
 #include "../checks.h"
 #include "../geometry.h"
+#include "../occlusion_sums.h"
 #include "../tensors.h"
 
 namespace sam_toolkit {
@@ -21,7 +22,7 @@ class BoxTotals {
     BoxTotals(int64_t height, int64_t width)
         : height_(height), width_(width), grid_((height + 1) * (width + 1), 0) {}
 
-    void add(const Box& box, int64_t value) {
+    void add(const Box& box, uint64_t value) {
         at(box.y0, box.x0) += value;
         at(box.y0, box.x1) -= value;
         at(box.y1, box.x0) -= value;
@@ -35,11 +36,11 @@ class BoxTotals {
             for (int64_t x = 0; x < width_; ++x) at(y, x) += at(y - 1, x);
     }
 
-    int64_t& at(int64_t y, int64_t x) { return grid_[y * (width_ + 1) + x]; }
+    uint64_t& at(int64_t y, int64_t x) { return grid_[y * (width_ + 1) + x]; }
 
   private:
     int64_t height_, width_;
-    std::vector<int64_t> grid_;
+    std::vector<uint64_t> grid_;
 };
 
 std::vector<std::vector<int64_t>> rows_by_image(const Box* boxes, int64_t count, int64_t images) {
@@ -48,33 +49,18 @@ std::vector<std::vector<int64_t>> rows_by_image(const Box* boxes, int64_t count,
     return rows;
 }
 
-// Scores as whole multiples of a power of two, so small that the largest of them is about 2**60 in all of its
-// boxes together: sums of such numbers are exact, whatever their order, and a pixel without a box is exactly
-// 0.
-class Multiples {
-  public:
-    template <typename Value>
-    Multiples(const Value* scores, const std::vector<int64_t>& rows) {
-        double largest = 0;
-        for (const int64_t p : rows) largest = std::max(largest, std::abs(static_cast<double>(scores[p])));
-        exponent_ = 59 - std::ilogb(std::max(largest, kSmallest)) -
-                    std::ilogb(2.0 * static_cast<double>(rows.size()));
-    }
-
-    int64_t of(double score) const { return std::llround(std::ldexp(score, exponent_)); }
-    double value(int64_t multiple) const { return std::ldexp(static_cast<double>(multiple), -exponent_); }
-
-  private:
-    static constexpr double kSmallest =
-        1e-290;  // less than this of a score is left out: its scale would overflow
-    int exponent_;
-};
+template <typename Value>
+Multiples multiples_of(const Value* scores, const std::vector<int64_t>& rows) {
+    double largest = 0;
+    for (const int64_t p : rows) largest = std::max(largest, std::abs(static_cast<double>(scores[p])));
+    return {largest, static_cast<int64_t>(rows.size())};
+}
 
 // The mean over each pixel of one image's scores.
 template <typename Value>
 void mean_over_boxes(const Value* scores, const Box* boxes, const std::vector<int64_t>& rows, int64_t height,
                      int64_t width, Value* out) {
-    const Multiples multiples(scores, rows);
+    const Multiples multiples = multiples_of(scores, rows);
     BoxTotals totals(height, width), covers(height, width);
     for (const int64_t p : rows) {
         totals.add(boxes[p], multiples.of(scores[p]));
@@ -83,10 +69,8 @@ void mean_over_boxes(const Value* scores, const Box* boxes, const std::vector<in
     totals.accumulate();
     covers.accumulate();
     for (int64_t y = 0; y < height; ++y)
-        for (int64_t x = 0; x < width; ++x) {
-            const auto covering = static_cast<double>(std::max<int64_t>(1, covers.at(y, x)));
-            out[y * width + x] = static_cast<Value>(multiples.value(totals.at(y, x)) / covering);
-        }
+        for (int64_t x = 0; x < width; ++x)
+            out[y * width + x] = static_cast<Value>(multiples.mean(totals.at(y, x), covers.at(y, x)));
 }
 
 Tensor occlusion_map(const Tensor& scores, const Tensor& boxes, int64_t images, int64_t height,

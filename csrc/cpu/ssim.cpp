@@ -11,16 +11,15 @@
 #include "../tensors.h"
 #include "ssim_problem.h"
 
-// SSIM of many pairs among few maps: a map is laid out and its windows' statistics computed once, then pairs
-// are compared band by band, in tiles of few maps that stay in the cache.
+// SSIM of many pairs among few maps, one block of windows after another: the block of each map is laid out
+// and its windows' statistics computed once, then the pairs are compared, in tiles of few maps that stay in
+// the cache.
 namespace sam_toolkit {
 namespace {
 
 using namespace ssim;
 using torch::stable::Tensor;
 
-// A batch whose planes would take more memory than this is done in blocks.
-constexpr int64_t kWorkspaceBytes = int64_t{512} << 20;
 constexpr int64_t kTileMaps = 8;
 
 // Past this, in data ranges, the formula's denominators leave float.
@@ -30,31 +29,27 @@ struct Pair {
     int64_t a, b, place;
 };
 
-// The planes of the maps of a block of images.
+// A block of each map of an image, and a thread's own memory.
 template <typename Real>
-class Prepared {
+class Workspace {
   public:
-    Prepared(const Layout& layout, int64_t maps)
-        : map_(layout.height * layout.stride),
-          windows_(layout.rows * layout.stride),
-          values_(maps * map_ + layout.margin),
-          means_(maps * windows_ + layout.margin),
-          luminances_(maps * windows_ + layout.margin),
-          contrasts_(maps * windows_ + layout.margin) {}
+    Workspace(const Problem& problem, int64_t maps)
+        : scratch(problem),
+          layout_(problem.layout),
+          values_(maps * layout_.values + layout_.margin),
+          means_(maps * layout_.windows + layout_.margin),
+          luminances_(maps * layout_.windows + layout_.margin),
+          contrasts_(maps * layout_.windows + layout_.margin) {}
 
     Planes<Real> operator[](int64_t map) const {
-        return {&values_[map * map_], &means_[map * windows_], &luminances_[map * windows_],
-                &contrasts_[map * windows_]};
+        const int64_t window = map * layout_.windows;
+        return {&values_[map * layout_.values], &means_[window], &luminances_[window], &contrasts_[window]};
     }
 
-    static int64_t bytes(const Layout& layout) {
-        const int64_t a_window = sizeof(double) + 2 * sizeof(Real);
-        return layout.stride *
-               (layout.height * static_cast<int64_t>(sizeof(double)) + layout.rows * a_window);
-    }
+    Scratch scratch;
 
   private:
-    int64_t map_, windows_;
+    const Layout& layout_;
     Aligned<double> values_, means_;
     Aligned<Real> luminances_, contrasts_;
 };
@@ -89,55 +84,31 @@ template <typename Value>
 struct Output {
     Value* means;  // [images, pairs]
     Value* whole;  // [images, pairs, rows, columns]
-
-    Output from(int64_t pair, int64_t windows) const {
-        return {means ? means + pair : nullptr, whole ? whole + pair * windows : nullptr};
-    }
 };
 
 using Tiles = std::vector<std::vector<Pair>>;
 
-// Compares the maps of a block of images, whose `surveys` are known, and writes from the block's first pair
-// on.
+// Compares the pairs of an image at one block; part(pair) is where its sum goes, whole(pair) where its
+// values.
 template <typename Real, typename Value>
 void compare_block(const Problem& problem, const Value* maps, const std::vector<Survey>& surveys,
-                   const Call& call, const Tiles& tiles, const Output<Value>& out) {
-    const Layout& layout = problem.layout;
+                   const Block& block, const Tiles& tiles, const auto& part, const auto& whole,
+                   Workspace<Real>& workspace) {
     const auto& kernels = level<Real, Value>();
-    const auto count = static_cast<int64_t>(surveys.size());
-    const int64_t per_image = call.maps.size(1), pairs = call.pairs.size(0), images = count / per_image;
-    const Prepared<Real> prepared(layout, count);
-    torch::stable::parallel_for(0, count, 1, [&](int64_t begin, int64_t end) {
-        Scratch scratch(problem);
-        for (int64_t k = begin; k < end; ++k) {
-            Planes<Real> planes = prepared[k];
-            kernels.prepare(problem, maps + k * layout.height * layout.width, surveys[k], call.data_range,
-                            scratch, planes);
-        }
-    });
-    const auto parts = blocks(layout);
-    const auto each = static_cast<int64_t>(parts.size()), tiled = static_cast<int64_t>(tiles.size());
-    const int64_t tasks =
-        each * tiled;  // one block for all maps, then the next: its rows stay in the outer cache
-    std::vector<double> sums(images * pairs * each);
-    torch::stable::parallel_for(0, images * tasks, 1, [&](int64_t begin, int64_t end) {
-        Scratch scratch(problem);
-        for (int64_t i = begin; i < end; ++i) {
-            const int64_t image = i / tasks, part = i % tasks / tiled;
-            for (const Pair& pair : tiles[i % tiled]) {
-                const int64_t place = image * pairs + pair.place;
-                sums[place * each + part] =
-                    kernels.compare(problem, prepared[image * per_image + pair.a],
-                                    prepared[image * per_image + pair.b], parts[part], scratch,
-                                    out.whole ? out.whole + place * layout.rows * layout.columns : nullptr);
-            }
-        }
-    });
-    const auto windows = static_cast<double>(layout.rows * layout.columns);
-    for (int64_t i = 0; out.means && i < images * pairs; ++i) {
-        const auto first = sums.begin() + i * each;
-        out.means[i] = static_cast<Value>(std::accumulate(first, first + each, 0.0) / windows);
-    }
+    const int64_t pixels = problem.layout.pixels;
+    std::vector<bool> ready(surveys.size());
+    workspace.scratch.clear();
+    const auto planes = [&](int64_t map) {
+        if (!ready[map])
+            kernels.prepare(problem, maps + map * pixels, surveys[map], block, workspace.scratch,
+                            workspace[map]);
+        ready[map] = true;
+        return workspace[map];
+    };
+    for (const std::vector<Pair>& tile : tiles)
+        for (const Pair& pair : tile)
+            part(pair.place) = kernels.compare(problem, planes(pair.a), planes(pair.b), block,
+                                               workspace.scratch, whole(pair.place));
 }
 
 template <typename Real, typename Value>
@@ -147,17 +118,31 @@ void compare_all(const Call& call, const Value* maps, const std::vector<Survey>&
     const auto same = [&](double tap) { return tap == call.taps[0]; };
     const bool uniform = std::all_of(call.taps.begin(), call.taps.end(), same);
     const std::vector<double> weights = uniform ? std::vector<double>(size, 1.0) : call.taps;
-    const Layout layout = Layout::of(call.maps.size(2), call.maps.size(3), size);
-    const Problem problem = Problem::of(layout, {size, uniform, weights.data()}, call.sample_covariance);
-    const auto images = call.maps.size(0), per_image = call.maps.size(1), pairs = call.pairs.size(0);
-    const int64_t step = std::max<int64_t>(1, kWorkspaceBytes / (Prepared<Real>::bytes(layout) * per_image));
+    const int64_t height = call.maps.size(2), width = call.maps.size(3);
+    const Layout layout = Layout::of(height, width, size);
+    const Problem problem =
+        Problem::of(layout, {size, uniform, weights.data()}, call.data_range, call.sample_covariance);
+    const int64_t images = call.maps.size(0), per_image = call.maps.size(1), pairs = call.pairs.size(0);
     const Tiles tiled = tiles(read<int64_t>(call.pairs), pairs);
-    for (int64_t first = 0; first < images; first += step) {
-        const int64_t last = std::min(first + step, images);
-        const std::vector<Survey> own(surveys.begin() + first * per_image,
-                                      surveys.begin() + last * per_image);
-        compare_block<Real>(problem, maps + first * per_image * layout.height * layout.width, own, call,
-                            tiled, out.from(first * pairs, layout.rows * layout.columns));
+    const auto parts = blocks(layout);
+    const auto each = static_cast<int64_t>(parts.size()), windows = layout.rows * layout.columns;
+    std::vector<double> sums(images * pairs * each);
+    torch::stable::parallel_for(0, images * each, 1, [&](int64_t begin, int64_t end) {
+        Workspace<Real> workspace(problem, per_image);
+        for (int64_t i = begin; i < end; ++i) {
+            const int64_t image = i / each, first = image * per_image, pair = image * pairs;
+            const std::vector<Survey> own(surveys.begin() + first, surveys.begin() + first + per_image);
+            compare_block(
+                problem, maps + first * height * width, own, parts[i % each], tiled,
+                [&](int64_t place) -> double& { return sums[(pair + place) * each + i % each]; },
+                [&](int64_t place) { return out.whole ? out.whole + (pair + place) * windows : nullptr; },
+                workspace);
+        }
+    });
+    for (int64_t i = 0; out.means && i < images * pairs; ++i) {
+        const auto first = sums.begin() + i * each;
+        out.means[i] =
+            static_cast<Value>(std::accumulate(first, first + each, 0.0) / static_cast<double>(windows));
     }
 }
 

@@ -8,18 +8,16 @@
 
 #include "ssim_windows.h"
 
-// Sums down the block's windows, for all columns that its rows need: scratch.sums [rows, stride] from column
-// 0 on.
+// Sums down the block's windows, for all columns that its rows need: scratch.sums [rows, stride].
 template <typename Own>
 SAM_INLINE void sum_down(const Own& window, const Layout& layout, const Block& block, const auto& product,
                          Scratch& scratch) {
-    const int64_t stride = layout.stride, corner = block.top * stride + block.left, rows = block.rows();
-    const int64_t columns = block.right - block.left + window.length() - 1;
+    const int64_t stride = layout.stride, rows = block.rows();
+    const int64_t columns = block.columns() + window.length() - 1;
     double* sums = scratch.sums.data();
     double* products = scratch.products.data();
     for (int64_t x = 0; x < columns; x += kLanes)
-        window.down([=](int64_t y) { return product(corner + x + y * stride); }, rows, stride, sums + x,
-                    products);
+        window.down([=](int64_t y) { return product(x + y * stride); }, rows, stride, sums + x, products);
 }
 
 template <typename Value>
@@ -44,13 +42,16 @@ Survey survey(const Value* map, int64_t pixels) {
     return result;
 }
 
-// The map's values without its mean, scaled; zeros beyond its width.
+// The values that a block's windows cover, without the map's mean, scaled; zeros beyond its width.
 template <typename Value>
-void pack(const Problem& problem, const Value* map, double mean, double scale, double* values) {
-    const Layout& layout = problem.layout;
-    for (int64_t y = 0; y < layout.height; ++y, map += layout.width, values += layout.stride) {
-        for (int64_t x = 0; x < layout.width; ++x) values[x] = (map[x] - mean) * scale;
-        std::fill(values + layout.width, values + layout.stride, 0.0);
+void pack(const Problem& problem, const Value* map, const Block& block, double mean, double scale,
+          double* values) {
+    const int64_t margin = problem.window.size - 1, width = block.columns() + margin;
+    const int64_t stride = problem.layout.stride;
+    for (int64_t y = block.top; y < block.bottom + margin; ++y, values += stride) {
+        const Value* row = map + y * problem.layout.width + block.left;
+        for (int64_t x = 0; x < width; ++x) values[x] = (row[x] - mean) * scale;
+        std::fill(values + width, values + stride, 0.0);
     }
 }
 
@@ -61,38 +62,32 @@ SAM_INLINE void store_as(Real* to, const Doubles& values) {
 }
 
 template <typename Real, typename Own>
-void prepare_with(const Own& window, const Problem& problem, double offset, Scratch& scratch,
-                  Planes<Real>& planes) {
-    const Layout& layout = problem.layout;
-    const auto sums_of = [&](const Block& block, const auto& product, const auto& take) {
-        sum_down(window, layout, block, product, scratch);
+void prepare_with(const Own& window, const Problem& problem, const Block& block, double offset,
+                  Scratch& scratch, const Planes<Real>& planes) {
+    const int64_t stride = problem.layout.stride;
+    const auto sums_of = [&](const auto& product, const auto& take) {
+        sum_down(window, problem.layout, block, product, scratch);
         for (int64_t y = 0; y < block.rows(); ++y) {
-            typename Own::Along along(scratch.sums.data() + y * layout.stride, window);
-            for (int64_t x = block.left; x < block.right; x += kLanes)
-                take((block.top + y) * layout.stride + x, along.next());
+            typename Own::Along along(scratch.sums.data() + y * stride, window);
+            for (int64_t x = 0; x < block.columns(); x += kLanes) take(y * stride + x, along.next());
         }
     };
-    for (const Block& block : blocks(layout)) {
-        sums_of(
-            block, [&](int64_t i) { return load<Doubles>(planes.values + i); },
+    sums_of([&](int64_t i) { return load<Doubles>(planes.values + i); },
             [&](int64_t i, const Doubles& sum) {
                 const Doubles mean = sum * problem.mean_scale;
                 store(planes.means + i, mean);
                 store_as(planes.luminances + i, (mean * problem.to_mean + offset) * std::sqrt(2.0));
             });
-        sums_of(
-            block,
-            [&](int64_t i) { return load<Doubles>(planes.values + i) * load<Doubles>(planes.values + i); },
+    sums_of([&](int64_t i) { return load<Doubles>(planes.values + i) * load<Doubles>(planes.values + i); },
             [&](int64_t i, const Doubles& sum) {
                 const Doubles mean = load<Doubles>(planes.means + i), twice = sum - mean * mean;
                 store_as(planes.contrasts + i, (twice < 0 ? twice * 0 : twice) * 0.5 + problem.c2 * 0.5);
             });
-    }
-    for (int64_t row = 0; row < layout.rows * layout.stride; row += layout.stride) {
-        std::fill(planes.means + row + layout.columns, planes.means + row + layout.stride, 0.0);
-        std::fill(planes.luminances + row + layout.columns, planes.luminances + row + layout.stride, Real{0});
-        std::fill(planes.contrasts + row + layout.columns, planes.contrasts + row + layout.stride,
-                  std::numeric_limits<Real>::infinity());
+    for (int64_t row = 0; row < block.rows() * stride; row += stride) {
+        const int64_t begin = row + block.columns(), end = row + stride;
+        std::fill(planes.means + begin, planes.means + end, 0.0);
+        std::fill(planes.luminances + begin, planes.luminances + end, Real{0});
+        std::fill(planes.contrasts + begin, planes.contrasts + end, std::numeric_limits<Real>::infinity());
     }
 }
 
@@ -125,8 +120,14 @@ struct Formula {
         if constexpr (kWidth == kLanes)
             return values;
         else
-            return widened(reinterpret_cast<const float*>(&values)) +
-                   widened(reinterpret_cast<const float*>(&values) + kLanes);
+            return part<0>(values, std::make_index_sequence<kLanes>()) +
+                   part<kLanes>(values, std::make_index_sequence<kLanes>());
+    }
+
+    // By a shuffle: a vector whose address were taken would lie in memory while it is added to.
+    template <size_t first, size_t... i>
+    static SAM_INLINE Doubles part(const Vector& values, std::index_sequence<i...>) {
+        return __builtin_convertvector(__builtin_shufflevector(values, values, (first + i)...), Doubles);
     }
 
     // Half of SSIM.
@@ -167,17 +168,16 @@ SAM_INLINE Doubles sum_row(const Own& window, const Problem& problem, const Plan
 template <typename Real, typename Value, typename Own>
 double compare_with(const Own& window, const Problem& problem, const Planes<Real>& a, const Planes<Real>& b,
                     const Block& block, Scratch& scratch, Value* out) {
-    const Layout& layout = problem.layout;
     const double* values_a = a.values;
     const double* values_b = b.values;
     sum_down(
-        window, layout, block,
+        window, problem.layout, block,
         [=](int64_t i) { return load<Doubles>(values_a + i) * load<Doubles>(values_b + i); }, scratch);
-    const int64_t columns = block.right - block.left;
+    const int64_t columns = block.columns();
     Doubles total = {};
     for (int64_t y = 0; y < block.rows(); ++y) {
-        const int64_t start = (block.top + y) * layout.stride + block.left;
-        const double* sums = scratch.sums.data() + y * layout.stride;
+        const int64_t start = y * problem.layout.stride;
+        const double* sums = scratch.sums.data() + start;
         if (out == nullptr) {
             total += sum_row(window, problem, a, b, start, columns, sums, [](int64_t, const auto&) {});
             continue;
@@ -185,7 +185,7 @@ double compare_with(const Own& window, const Problem& problem, const Planes<Real
         auto* row = reinterpret_cast<Real*>(scratch.row.data());
         sum_row(window, problem, a, b, start, columns, sums,
                 [&](int64_t x, const auto& half) { store(row + x, half + half); });
-        std::copy(row, row + columns, out + (block.top + y) * layout.columns + block.left);
+        std::copy(row, row + columns, out + (block.top + y) * problem.layout.columns + block.left);
     }
     double sum = 0;
     for (int lane = 0; lane < kLanes; ++lane) sum += total[lane];
@@ -213,11 +213,11 @@ auto with_window(const Window& window, const auto& body) {
 }
 
 template <typename Real, typename Value>
-void prepare(const Problem& problem, const Value* map, const Survey& survey, double data_range,
-             Scratch& scratch, Planes<Real>& planes) {
-    pack(problem, map, survey.mean, problem.value_scale / data_range, planes.values);
+void prepare(const Problem& problem, const Value* map, const Survey& survey, const Block& block,
+             Scratch& scratch, const Planes<Real>& planes) {
+    pack(problem, map, block, survey.mean, problem.value_scale, planes.values);
     with_window(problem.window, [&](const auto& own) {
-        prepare_with(own, problem, survey.mean / data_range, scratch, planes);
+        prepare_with(own, problem, block, survey.mean / problem.data_range, scratch, planes);
     });
 }
 

@@ -22,16 +22,42 @@ struct Window {
     const double* taps;
 };
 
-// Planes have rows of `stride` elements, whole vectors; an odd number of them keeps rows of a column from
-// meeting in the cache. Reading ahead goes into the next row, and past the last one by no more than `margin`.
+// Windows that are done at once: rows from `top` and columns from `left` on, ends exclusive.
+struct Block {
+    int64_t top, bottom, left, right;
+
+    int64_t rows() const { return bottom - top; }
+    int64_t columns() const { return right - left; }
+};
+
+// Measured: longer rows come no faster from the outer caches, and so few of them leave room in the inner one.
+constexpr int64_t kBlockRows = 16, kBlockColumns = 512;
+
+// Maps are worked on block by block, each as large as all but the last; what was computed of a map for one
+// block gives way to that for the next. Its rows have `stride` elements, whole vectors; an odd number of them
+// keeps rows of a column from meeting in the cache. Reading ahead goes into the next row, and past the last
+// one by no more than `margin`.
 struct Layout {
-    int64_t height, width, rows, columns, stride, margin;
+    int64_t pixels, width, rows, columns, stride, values, windows, margin;
 
     static Layout of(int64_t height, int64_t width, int64_t window) {
-        const int64_t vectors = (width + 15) / 16, odd = vectors + 1 - vectors % 2;
-        return {height, width, height - window + 1, width - window + 1, odd * 16, window + 64};
+        const int64_t rows = height - window + 1, columns = width - window + 1;
+        const int64_t widest = std::min(columns, kBlockColumns) + window - 1;
+        const int64_t vectors = (widest + 15) / 16, stride = (vectors + 1 - vectors % 2) * 16;
+        const int64_t tallest = std::min(rows, kBlockRows);
+        return {height * width,   width,      rows, columns, stride, (tallest + window - 1) * stride,
+                tallest * stride, window + 64};
     }
 };
+
+inline std::vector<Block> blocks(const Layout& layout) {
+    std::vector<Block> result;
+    for (int64_t top = 0; top < layout.rows; top += kBlockRows)
+        for (int64_t left = 0; left < layout.columns; left += kBlockColumns)
+            result.push_back({top, std::min(top + kBlockRows, layout.rows), left,
+                              std::min(left + kBlockColumns, layout.columns)});
+    return result;
+}
 
 // Memory for `count` values, not set to anything, aligned for vectors; where it is large, in huge pages if
 // the system gives them, since touching it for the first time costs more than the work on it otherwise.
@@ -61,43 +87,24 @@ class Aligned {
     std::unique_ptr<Value, Free> values_;
 };
 
-// Windows that are done at once: rows from `top` and columns from `left` on, ends exclusive.
-struct Block {
-    int64_t top, bottom, left, right;
-
-    int64_t rows() const { return bottom - top; }
-};
-
-// Measured: rows as long as this come fastest from the outer caches, and so few of them leave room in the
-// inner one.
-constexpr int64_t kBlockRows = 16, kBlockColumns = 512;
-
-inline std::vector<Block> blocks(const Layout& layout) {
-    std::vector<Block> result;
-    for (int64_t top = 0; top < layout.rows; top += kBlockRows)
-        for (int64_t left = 0; left < layout.columns; left += kBlockColumns)
-            result.push_back({top, std::min(top + kBlockRows, layout.rows), left,
-                              std::min(left + kBlockColumns, layout.columns)});
-    return result;
-}
-
 // SSIM of maps divided by the data range, from values that were scaled so that a window's sum of products,
 // less the product of the means, is twice the covariance.
 struct Problem {
     Layout layout;
     Window window;
-    double c1, c2, value_scale, mean_scale, to_mean;
+    double data_range, c1, c2, value_scale, mean_scale, to_mean;
 
-    static Problem of(const Layout& layout, const Window& window, bool sample_covariance) {
+    static Problem of(const Layout& layout, const Window& window, double data_range, bool sample_covariance) {
         const auto pixels = static_cast<double>(window.size * window.size);
         const double twice = std::sqrt(2 * (sample_covariance ? pixels / (pixels - 1) : 1.0));
         const double side = window.uniform ? static_cast<double>(window.size) : 1.0;
-        return {layout, window, 0.01 * 0.01, 0.03 * 0.03, twice / side, 1 / side, 1 / twice};
+        return {layout,   window,   data_range, 0.01 * 0.01, 0.03 * 0.03, twice / side / data_range,
+                1 / side, 1 / twice};
     }
 };
 
-// One map: values [height, stride] without the map's own mean; scaled means, luminances and contrasts of its
-// windows [rows, stride]. Beyond the columns contrasts are infinite: such windows add nothing.
+// A block of one map: values without the map's own mean; scaled means, luminances and contrasts of its
+// windows. Beyond the columns contrasts are infinite: such windows add nothing.
 template <typename Real>
 struct Planes {
     double* values;
@@ -109,13 +116,22 @@ struct Planes {
 // A thread's own memory: sums of products [kBlockRows, stride], products of a strip, and a row of the result.
 struct Scratch {
     explicit Scratch(const Problem& problem)
-        : sums(kBlockRows * problem.layout.stride + problem.layout.margin),
+        : sums(count(problem)),
           products((kBlockRows + problem.window.size) * 8),
-          row(problem.layout.stride) {
-        std::fill(sums.data(), sums.data() + kBlockRows * problem.layout.stride + problem.layout.margin, 0.0);
+          row(problem.layout.stride),
+          count_(count(problem)) {}
+
+    // Before another block: lanes beyond its columns would keep what a wider one has left, such as a NaN.
+    void clear() { std::fill(sums.data(), sums.data() + count_, 0.0); }
+
+    static int64_t count(const Problem& problem) {
+        return kBlockRows * problem.layout.stride + problem.layout.margin;
     }
 
     Aligned<double> sums, products, row;
+
+  private:
+    int64_t count_;
 };
 
 // Mean and largest absolute value of a map.
@@ -127,8 +143,8 @@ struct Survey {
 template <typename Real, typename Value>
 struct Level {
     Survey (*survey)(const Value* map, int64_t pixels);
-    void (*prepare)(const Problem&, const Value* map, const Survey&, double data_range, Scratch&,
-                    Planes<Real>&);
+    void (*prepare)(const Problem&, const Value* map, const Survey&, const Block&, Scratch&,
+                    const Planes<Real>&);
     double (*compare)(const Problem&, const Planes<Real>&, const Planes<Real>&, const Block&, Scratch&,
                       Value* out);
 };

@@ -7,6 +7,7 @@
 #include "../assembly.h"
 #include "../checks.h"
 #include "assemble_kernel.h"
+#include "stream.h"
 
 namespace sam_toolkit {
 namespace {
@@ -15,10 +16,8 @@ using torch::stable::Tensor;
 
 template <typename Word>
 void launch(const Operands& call, const Tensor& boxes, const Window* windows, uint64_t pad) {
-    void* stream = nullptr;
-    STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_get_current_cuda_stream(call.base.get_device_index(), &stream));
     STD_CUDA_CHECK(launch_assemble(call.assembly<Word>(read<Box>(boxes), windows), static_cast<Word>(pad),
-                                   static_cast<cudaStream_t>(stream)));
+                                   stream_of(call.base)));
 }
 
 // Values are words of their size: they are moved, whatever they mean.

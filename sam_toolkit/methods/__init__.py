@@ -6,6 +6,7 @@ from sam_toolkit.methods.guided_backprop import GuidedBackprop
 from sam_toolkit.methods.input_x_gradient import InputXGradient
 from sam_toolkit.methods.integrated_gradients import IntegratedGradients
 from sam_toolkit.methods.lime import Lime, LimeParams
+from sam_toolkit.methods.meaningful_perturbation import MeaningfulPerturbation
 from sam_toolkit.methods.rise import Rise
 from sam_toolkit.methods.sliding_patch import SlidingPatch
 from sam_toolkit.methods.smoothgrad import SmoothGrad
@@ -18,6 +19,7 @@ __all__ = [
     "IntegratedGradients",
     "Lime",
     "LimeParams",
+    "MeaningfulPerturbation",
     "Rise",
     "SlidingPatch",
     "SmoothGrad",

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from sam_toolkit.component import MapFacts, Method
+from sam_toolkit.fills import Fill, Filling
 from sam_toolkit.methods.channels import Channels, reduce_channels
-from sam_toolkit.methods.fills import Fill, Filling
 from sam_toolkit.model import Model, Score
 from sam_toolkit.rng import Rng
 from sam_toolkit.types import Batch, Params, field

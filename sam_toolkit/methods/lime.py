@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from sam_toolkit.component import Method
-from sam_toolkit.methods.fills import Fill, Filling
+from sam_toolkit.fills import Fill, Filling
 from sam_toolkit.methods.superpixels import Grid, Quickshift, Slic, Superpixels, cut, mean_colours
 from sam_toolkit.model import Model, Score
 from sam_toolkit.rng import Rng
@@ -182,8 +182,7 @@ def _hidden(filling: Filling | None, labels: Tensor, model: Model, batch: Batch,
     """Return the inputs `[N, C, H, W]` of images that are hidden altogether."""
     if filling is None:
         return model.inputs(mean_colours(batch.images, labels))
-    fill = torch.as_tensor(filling.inputs(model, batch, rng), device=model.device)
-    return (fill[:, None, None] if fill.dim() == 1 else fill).expand(batch.images.shape)
+    return filling.everywhere(model, batch, rng)
 
 
 def _masks(run: _Run, samples: int, image_id: str, labels: Tensor, rng: Rng) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from sam_toolkit.component import MapFacts, Method
-from sam_toolkit.methods.fills import Fill, Filling
+from sam_toolkit.fills import Fill, Filling
 from sam_toolkit.model import Model, Score
 from sam_toolkit.rng import Rng
 from sam_toolkit.types import Batch, Params, field
@@ -63,8 +63,7 @@ class Rise(Method[RiseParams]):
         masks = _Masks(longest, batch, rng)
         inputs = model.inputs(batch.images)
         filling = Filling.of(longest.fill, longest.blur_sigma, longest.seed)
-        fill = torch.as_tensor(filling.inputs(model, batch, rng), device=inputs.device)
-        hidden = (fill[:, None, None] if fill.dim() == 1 else fill).expand_as(inputs)
+        hidden = filling.everywhere(model, batch, rng)
 
         def build(start: int, stop: int) -> Tensor:
             images = torch.arange(start, stop) // longest.samples

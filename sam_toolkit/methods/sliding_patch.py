@@ -14,7 +14,7 @@ from torch import Tensor
 from sam_toolkit import ops
 from sam_toolkit.component import MapFacts, Method
 from sam_toolkit.errors import ComponentError
-from sam_toolkit.methods.fills import Fill, Filling
+from sam_toolkit.fills import Fill, Filling
 from sam_toolkit.model import Model, Score
 from sam_toolkit.rng import Rng
 from sam_toolkit.types import Batch, Params, field

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from sam_toolkit.component import MapMetric
+from sam_toolkit.metrics.evidence import Sign, strength
 from sam_toolkit.model import Model
 from sam_toolkit.rng import Rng
 from sam_toolkit.types import Batch, Params, field
@@ -17,6 +18,7 @@ class PointingGameParams(Params):
     """Hyperparameters of the pointing game."""
 
     tolerance: float = field(0.0, ge=0, help="largest distance in pixels from a box that still is a hit")
+    sign: Sign = field("signed", help="signed: the largest value points; absolute: the largest without its sign")
 
 
 class PointingGame(MapMetric[PointingGameParams]):
@@ -39,6 +41,7 @@ class PointingGame(MapMetric[PointingGameParams]):
         """Return the hits of maps `[M, N, H, W]` as float64 `[S, M, N]`; NaN where an image has no box."""
         height, width = maps.shape[-2:]
         distances = _distances(batch, (height, width)).to(maps.device)
+        maps = strength(maps, settings[0].sign)
         maxima = (maps == maps.amax(dim=(-2, -1), keepdim=True)).double()
         hits = [(maxima * (distances <= setting.tolerance)).sum(dim=(-2, -1)) for setting in settings]
         annotated = distances.amin(dim=(-2, -1)).isfinite()

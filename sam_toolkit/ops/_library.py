@@ -21,9 +21,9 @@ _ALL = (*_FULL, torch.float16, torch.bfloat16)
 _KERNELS: dict[str, dict[str, tuple[torch.dtype, ...]]] = {  # the dtypes that each knows
     "occlude": {"cpu": _ALL, "cuda": _ALL},
     "assemble": {"cpu": _ALL, "cuda": _ALL},
-    "occlusion_map": {"cpu": _FULL},
-    "ssim": {"cpu": _FULL},
-    "ssim_map": {"cpu": _FULL},
+    "occlusion_map": {"cpu": _FULL, "cuda": _FULL},
+    "ssim": {"cpu": _FULL, "cuda": _ALL},
+    "ssim_map": {"cpu": _FULL, "cuda": _ALL},
 }
 _MODES = ("auto", "reference")
 _PACKAGE = Path(__file__).parents[1]

@@ -71,8 +71,8 @@ def assemble(
 def occlusion_map(scores: Tensor, boxes: Tensor, size: tuple[int, int, int]) -> Tensor:
     """Return `[N, H, W]`: at each pixel the mean score of the boxes over it, 0 where there is none.
 
-    Scores are summed on the CPU as whole multiples of a power of two, some 2**-46 of the largest where an image has
-    thousands of boxes, and less where it has fewer. Such sums are exact: no order and no number of threads shows.
+    Kernels sum scores as whole multiples of a power of two, some 2**-46 of the largest where an image has thousands of
+    boxes, and less where it has fewer. Such sums are exact: no order, no number of threads and no device shows.
 
     Args:
         scores: `[P]`, floating-point and finite: what hiding each box did; gradients reach them.
@@ -90,4 +90,4 @@ def occlusion_map(scores: Tensor, boxes: Tensor, size: tuple[int, int, int]) -> 
     _checks.require(len(scores) == len(rows), "occlusion_map", "scores must give one value a box", one_each)
     wrong = scores[~torch.isfinite(scores)]
     _checks.require(len(wrong) == 0, "occlusion_map", "scores must be finite", wrong.tolist())
-    return _library.call("occlusion_map", scores.cpu(), rows, *size).to(scores.device)
+    return _library.call("occlusion_map", scores, rows, *size)

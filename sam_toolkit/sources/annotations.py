@@ -19,6 +19,7 @@ class Names:
         """Index `names`, paths relative to `folder`."""
         self.folder = folder
         self.names = tuple(names)
+        self._paths = frozenset(self.names)
         self._found: dict[str, set[str]] = defaultdict(set)
         for name in self.names:
             path = PurePath(name)
@@ -28,7 +29,7 @@ class Names:
     def find(self, given: str, where: str) -> str:
         """Return the image that `given` means; raises ImageError where there is none, or more than one."""
         key = PurePath(given.strip()).as_posix()
-        found = {key} if key in self.names else self._found.get(key, set())
+        found = {key} if key in self._paths else self._found.get(key, set())
         if len(found) == 1:
             return next(iter(found))
         if found:

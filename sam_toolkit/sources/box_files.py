@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path, PurePath
 from xml.etree import ElementTree
 
@@ -17,21 +17,23 @@ _Found = tuple[str, str, Box]
 """Where it was read, the image, and (y0, x0, y1, x1) in pixels of the file as stored."""
 
 
-def read_boxes(path: Path, names: Names) -> dict[str, tuple[Box, ...]]:
-    """Return the boxes (y0, x0, y1, x1) of each image that has any, in pixels of its file as stored.
+def read_boxes(path: Path, names: Names, chosen: Collection[str]) -> dict[str, tuple[Box, ...]]:
+    """Return the boxes (y0, x0, y1, x1) of each `chosen` image that has any, in pixels of its file as stored.
 
     `path` is a .csv file with the columns file, x0, y0, x1, y1; a .json file {file: [[x0, y0, x1, y1], ...]};
     or a folder with an XML file an image. Ends are exclusive. Raises ImageError with file and line of a box
     that is malformed, repeated or outside its image.
     """
     if path.is_dir():
-        found = _xml(path, names)
+        found = _xml(path, names.folder, chosen)
     elif path.suffix.lower() == ".json":
         found = _json(path, names)
     else:
         found = _csv(path, names)
     boxes: dict[str, dict[Box, str]] = defaultdict(dict)
     for where, name, box in found:
+        if name not in chosen:
+            continue
         if box in boxes[name]:
             raise ImageError(f"{where}: this box of {name!r} stands already in {boxes[name][box]}.")
         _require_inside(where, box, stored_size(names.folder / name))
@@ -79,17 +81,17 @@ def _json(path: Path, names: Names) -> Iterator[_Found]:
         yield from ((where, name, _box(box, where)) for box in boxes)
 
 
-def _xml(folder: Path, names: Names) -> Iterator[_Found]:
+def _xml(folder: Path, images: Path, chosen: Collection[str]) -> Iterator[_Found]:
     """Yield the boxes of XML files; other files of a whole data set's annotations are passed over."""
     found = False
-    for name in names.names:
+    for name in chosen:
         relative = PurePath(name).with_suffix(".xml")
         path = next((folder / file for file in (relative, relative.name) if (folder / file).is_file()), None)
         if path is not None:
             found = True
-            yield from ((where, name, box) for where, box in _xml_boxes(path, stored_size(names.folder / name)))
+            yield from ((where, name, box) for where, box in _xml_boxes(path, stored_size(images / name)))
     if not found:
-        raise ImageError(f"{folder} has no .xml file with the name of an image in {names.folder}.")
+        raise ImageError(f"{folder} has no .xml file with the name of an image in {images}.")
 
 
 def _xml_boxes(path: Path, size: tuple[int, int]) -> Iterator[tuple[str, Box]]:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
+
+from pydantic import model_validator
 
 from sam_toolkit.component import ImageSource
 from sam_toolkit.errors import ImageError, near
 from sam_toolkit.images import Photo
 from sam_toolkit.sources.annotations import Names, read_labels
 from sam_toolkit.sources.box_files import read_boxes
+from sam_toolkit.sources.selection import SelectParams, selected
 from sam_toolkit.types import Params, field
 
 
@@ -24,6 +28,9 @@ class ImageFolderParams(Params):
         None,
         help=".csv (file,x0,y0,x1,y1), .json ({file: [[x0,y0,x1,y1]]}) or folder of ImageNet/VOC .xml files",
     )
+    select: SelectParams = field(
+        SelectParams(), help="which of the images: a list of names, those that models get right, a draw; default: all"
+    )
     endings: tuple[str, ...] = field(
         (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"),
         help="of image files, in small letters",
@@ -31,19 +38,26 @@ class ImageFolderParams(Params):
     )
     recursive: bool = field(False, help="whether to look into folders in the folder")
 
+    @model_validator(mode="after")
+    def _labels_to_judge_by(self) -> Self:
+        if self.select.judges and self.labels is None:
+            raise ValueError("select compares predictions with labels, so it needs `labels`.")
+        return self
+
 
 class ImageFolder(ImageSource[ImageFolderParams]):
-    """The image files of a folder, sorted by name."""
+    """The image files of a folder, sorted by name, or a selection of them."""
 
     name = "folder"
 
     def photos(self) -> Sequence[Photo]:
-        """Return the photographs, sorted by path; raises ImageError if a file or annotation is unusable."""
+        """Return the photographs, sorted by path or as selected; raises ImageError if a file is unusable."""
         folder = self.params.folder
         names = Names(folder, self._names())
         labels = {} if self.params.labels is None else read_labels(self.params.labels, names)
-        boxes = {} if self.params.boxes is None else read_boxes(self.params.boxes, names)
-        return [Photo.of_file(folder / name, name, labels.get(name), boxes.get(name, ())) for name in names.names]
+        chosen = selected(self.params.select, names, labels)
+        boxes = {} if self.params.boxes is None else read_boxes(self.params.boxes, names, dict.fromkeys(chosen))
+        return [Photo.of_file(folder / name, name, labels.get(name), boxes.get(name, ())) for name in chosen]
 
     def _names(self) -> list[str]:
         """Return the paths of image files relative to the folder, sorted."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated, Literal
 
+import numpy as np
 from pydantic import Field
 
 from sam_toolkit.errors import ModelError
 from sam_toolkit.images import Preprocessing
+from sam_toolkit.sources.layouts import Normaliser
 from sam_toolkit.types import Params, field
 
 _Side = Annotated[int, Field(ge=1)]
@@ -28,8 +30,14 @@ class PreprocessingParams(Params):
     std: tuple[Annotated[float, Field(gt=0)], ...] | None = field(None, help="per channel, in [0, 1] units")
     clamp: bool | None = field(None, help="whether the model clamps images to [0, 1] before it normalises them")
 
-    def applied(self, base: Preprocessing) -> Preprocessing:
-        """Return `base` with these changes; raises ModelError where the outcome contradicts itself."""
+    def applied(self, base: Preprocessing, normaliser: Normaliser | None = None) -> Preprocessing:
+        """Return `base` with these changes, and with the normaliser of a checkpoint and the clamp before it.
+
+        Raises ModelError where the outcome contradicts itself, or what the checkpoint normalises by.
+        """
+        if normaliser is not None:
+            base = replace(base, mean=normaliser.mean, std=normaliser.std, clamp=True)
+            self._require(normaliser)
         changes = {name: value for name, value in self if value is not None}
         if self.resize == "none":
             changes["resize"] = None
@@ -43,3 +51,11 @@ class PreprocessingParams(Params):
         if min(sides) < merged.crop:
             raise ModelError(f"Preprocessing resizes to {merged.resize}, smaller than its crop of {merged.crop}.")
         return merged
+
+    def _require(self, normaliser: Normaliser) -> None:
+        for name, given, own in (("mean", self.mean, normaliser.mean), ("std", self.std, normaliser.std)):
+            if given is not None and [np.float32(value) for value in given] != [np.float32(value) for value in own]:
+                raise ModelError(
+                    f"Preprocessing has {name} {list(given)}, but the checkpoint carries the {name} that its network "
+                    f"was trained with, {list(own)}: leave `{name}` out."
+                )

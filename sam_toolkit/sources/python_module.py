@@ -16,7 +16,7 @@ from sam_toolkit.images import Preprocessing
 from sam_toolkit.model import Model
 from sam_toolkit.sources.categories import read_categories
 from sam_toolkit.sources.preprocessing import PreprocessingParams
-from sam_toolkit.sources.weights import fill, read_state, seeded
+from sam_toolkit.sources.weights import TRUST_PICKLE, fill, read_state, seeded
 from sam_toolkit.types import Params, field
 
 
@@ -30,6 +30,7 @@ class PythonModuleParams(Params):
     weights: Path | None = field(
         None, help=".pth, .pt or .safetensors file; default: the weights that it is built with"
     )
+    trust_pickle: bool = field(False, help=TRUST_PICKLE)
     seed: int = field(0, ge=0, help="of the weights that it is built with, drawn from PyTorch's generator")
     categories: tuple[str, ...] | Path = field((), help="class names, or a text file of them, one a line")
     preprocessing: PreprocessingParams = field(
@@ -50,9 +51,11 @@ class PythonModule(ModelSource[PythonModuleParams]):
     def load(self, name: str) -> Model:
         """Return the model, on the CPU; raises ModelError if its code, weights or outputs do not fit."""
         network = _built(self.params.module, self.params.seed)
-        if self.params.weights is not None:
-            fill(network, read_state(self.params.weights), str(self.params.weights))
-        preprocessing = self.params.preprocessing.applied(Preprocessing())
+        path, normaliser = self.params.weights, None
+        if path is not None:
+            state = read_state(path, trust_pickle=self.params.trust_pickle)
+            normaliser = fill(network, state, str(path))
+        preprocessing = self.params.preprocessing.applied(Preprocessing(), normaliser)
         network.eval().requires_grad_(False)
         classes = _classes(network, self.params.module, preprocessing)
         categories = read_categories(self.params.categories, classes)

@@ -8,39 +8,35 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from sam_toolkit.component import ModelSource
 from sam_toolkit.errors import ModelError, near
 from sam_toolkit.images import Preprocessing
 from sam_toolkit.model import Model
 from sam_toolkit.sources.categories import read_categories
+from sam_toolkit.sources.layouts import Normaliser, State
 from sam_toolkit.sources.preprocessing import PreprocessingParams
-from sam_toolkit.sources.weights import ENDINGS, clean, fill, read_state, seeded
+from sam_toolkit.sources.published import agreed, common_preset, downloaded, preset, recognised
+from sam_toolkit.sources.weights import ENDINGS, TRUST_PICKLE, fill, read_state, seeded
 from sam_toolkit.types import Params, field
 
 _BUILDER = re.compile(r"^@register_model\(.*?\)$.*?^def (\w+)\(", re.MULTILINE | re.DOTALL)
 _NORMALISES_AGAIN = ("googlenet", "inception_v3")
-_AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
-_OLD_DENSENET = re.compile(r"(.*denselayer\d+\.(?:norm|conv))\.([12]\..+)")
-_Published = Literal[
-    "default",
-    "random",
-    "IMAGENET1K_V1",
-    "IMAGENET1K_V2",
-    "IMAGENET1K_SWAG_E2E_V1",
-    "IMAGENET1K_SWAG_LINEAR_V1",
-]
+_Published = Literal["IMAGENET1K_V1", "IMAGENET1K_V2", "IMAGENET1K_SWAG_E2E_V1", "IMAGENET1K_SWAG_LINEAR_V1"]
 
 
 class TorchvisionParams(Params):
     """Which weights a network of torchvision gets, and what it is shown."""
 
-    weights: _Published | Path = field(
+    weights: Literal["default", "random"] | _Published | Path = field(
         "default",
         help="a published name, random, or a .pth, .pt or .safetensors file",
         union_mode="left_to_right",
+    )
+    trust_pickle: bool = field(False, help=TRUST_PICKLE)
+    preset: _Published | None = field(
+        None, help="published weights whose preprocessing a file's weights take, where the file does not tell"
     )
     seed: int = field(0, ge=0, help="of random weights")
     classes: int | None = field(None, ge=1, help="number of classes, where it is not that of the published weights")
@@ -55,8 +51,8 @@ class TorchvisionParams(Params):
 class TorchvisionZoo(ModelSource[TorchvisionParams]):
     """The classifiers of torchvision by name.
 
-    Images for a file's weights are prepared as for the published weights of that file name, or else as for
-    the architecture's default ones.
+    Published files are known by content, whatever their names; a checkpoint of the robustness library brings the
+    normaliser that it was trained with.
     """
 
     name = "torchvision"
@@ -73,26 +69,28 @@ class TorchvisionZoo(ModelSource[TorchvisionParams]):
             raise ModelError(f"torchvision has no classifier {name!r}.{near(name, self.names())}")
         from torchvision.models import get_model_weights  # noqa: PLC0415 - slow to import
 
-        published, state = self._weights(name, get_model_weights(name))
-        classes = self.params.classes or len(published.meta["categories"])
-        preprocessing = self.params.preprocessing.applied(_preset(published))
+        published = get_model_weights(name)
+        state, found = self._weights(name, published)
+        member = agreed(name, published, found, self.params.preset)
+        classes = self.params.classes or len(published.DEFAULT.meta["categories"])
+        crop = self.params.preprocessing.crop or preset(member or published.DEFAULT).crop
         with seeded(self.params.seed):
-            module = _build(name, classes, preprocessing.crop, initialise=state is None)
-        if state is not None:
-            fill(module, _renamed(state), f"{self.params.weights} of {name}")
+            module = _build(name, classes, crop, initialise=state is None)
+        normaliser = fill(module, state, f"{self.params.weights} of {name}") if state is not None else None
         categories = read_categories(self.params.categories, classes)
         if not categories and self.params.classes is None:
-            categories = tuple(published.meta["categories"])
+            categories = tuple(published.DEFAULT.meta["categories"])
+        preprocessing = self._preprocessing(name, published, member, normaliser)
         return Model(module.eval().requires_grad_(False), name, preprocessing=preprocessing, categories=categories)
 
-    def _weights(self, name: str, published: Any) -> tuple[Any, dict[str, Tensor] | None]:
-        """Return the published weights that say how to prepare images, and the tensors (None: random)."""
+    def _weights(self, name: str, published: Any) -> tuple[State | None, Any]:
+        """Return the tensors (None: random), and the published weights that they are, if any."""
         asked = self.params.weights
         if asked == "random":
-            return published.DEFAULT, None
+            return None, None
         if isinstance(asked, Path) and (asked.suffix in ENDINGS or asked.exists()):
-            same = (member for member in published if member.url.endswith(f"/{asked.name}"))
-            return next(same, published.DEFAULT), read_state(asked)
+            state = read_state(asked, trust_pickle=self.params.trust_pickle)
+            return state, recognised(asked, published)
         member = published.DEFAULT if asked == "default" else published.__members__.get(str(asked))
         if member is None:
             known = ["default", "random", *published.__members__]
@@ -101,7 +99,20 @@ class TorchvisionZoo(ModelSource[TorchvisionParams]):
                 f"{name} has no weights {wrong!r}.{near(wrong, known)} Known: {', '.join(known)}; "
                 f"or a file that ends in {', '.join(ENDINGS)}."
             )
-        return member, _downloaded(name, member)
+        return downloaded(name, member), member
+
+    def _preprocessing(self, name: str, published: Any, member: Any, normaliser: Normaliser | None) -> Preprocessing:
+        """Return how images are prepared for the weights; raises ModelError where nothing says it."""
+        changes = self.params.preprocessing
+        if member is not None:
+            base = preset(member)
+        elif normaliser is not None:
+            base = Preprocessing()  # the library's own evaluation
+        elif self.params.weights == "random":
+            base = preset(published.DEFAULT)
+        else:
+            base = common_preset(name, published, changes)
+        return changes.applied(base, normaliser)
 
 
 @cache
@@ -112,25 +123,6 @@ def _names() -> tuple[str, ...]:
         return ()
     files = (Path(package.submodule_search_locations[0]) / "models").glob("*.py")
     return tuple(sorted(name for file in files for name in _BUILDER.findall(file.read_text(encoding="utf-8"))))
-
-
-def _downloaded(name: str, member: Any) -> dict[str, Tensor]:
-    try:
-        state = member.get_state_dict(progress=False, check_hash=True, map_location="cpu", weights_only=True)
-    except Exception as error:  # of the network, or of a damaged file that PyTorch kept
-        folder = Path(torch.hub.get_dir()) / "checkpoints"
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError(
-            f"Weights {member.name} of {name} could not be loaded from {member.url} or {folder} ({reason}). "
-            f"Without the internet: put that file into {folder}, or name a file with `weights: <path>`."
-        ) from error
-    return clean(state, member.url)
-
-
-def _renamed(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors without heads that only training uses, and as DenseNet names its layers today."""
-    kept = {key: value for key, value in state.items() if not key.startswith(_AUXILIARY)}
-    return {_OLD_DENSENET.sub(r"\1\2", key): value for key, value in kept.items()}
 
 
 def _build(name: str, classes: int, crop: int, *, initialise: bool) -> nn.Module:
@@ -144,15 +136,3 @@ def _build(name: str, classes: int, crop: int, *, initialise: bool) -> nn.Module
         options["image_size"] = crop
     module: nn.Module = get_model(name, weights=None, **options)
     return module
-
-
-def _preset(published: Any) -> Preprocessing:
-    """Return the evaluation transforms of published weights as our preprocessing."""
-    transforms = published.transforms()
-    return Preprocessing(
-        crop=transforms.crop_size[0],
-        resize=transforms.resize_size[0],
-        interpolation=transforms.interpolation.value,
-        mean=tuple(transforms.mean),
-        std=tuple(transforms.std),
-    )

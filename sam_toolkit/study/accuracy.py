@@ -9,9 +9,9 @@ import numpy as np
 
 from sam_toolkit.component import MapMetric
 from sam_toolkit.rng import Rng
-from sam_toolkit.study.grouping import groups
 from sam_toolkit.study.keys import map_key, score_key
 from sam_toolkit.study.labels import metric_text, setting_text
+from sam_toolkit.study.plan import scored_maps, scored_together
 from sam_toolkit.study.prepare import Subject
 from sam_toolkit.study.results import AccuracySummary
 from sam_toolkit.study.spec import AccuracyUse, MethodUse, Study
@@ -19,38 +19,52 @@ from sam_toolkit.study.statistics import interval
 from sam_toolkit.study.store import Score, Store
 from sam_toolkit.types import Params
 
+_ROWS = "network rows"
+"""Beside a score: its share of the network rows that scoring an image's maps together took."""
+
 
 def score_maps(study: Study, subjects: tuple[Subject, ...], store: Store, advance: Callable[[str], None]) -> None:
     """Fill the store with the accuracies that it lacks; maps that could not be computed stay out."""
     for subject in subjects:
-        for use in study.methods:
-            for accuracy in study.accuracy:
-                advance(f"{subject.name}, {use.method.name}, {accuracy.metric.name}")
-                for image in range(len(subject.photos)):
-                    for settings in groups(accuracy.metric, accuracy.settings):
-                        store.add_scores(_missing(study, subject, store, use, (accuracy.metric, settings, image)))
+        for metric, settings in scored_together(study):
+            for image, photo in enumerate(subject.photos):
+                advance(f"{subject.name}, {metric.name}, {photo.name}")
+                store.add_scores(_missing(study, subject, store, (metric, settings, image)))
+
+
+def accuracy_rows(study: Study, subjects: tuple[Subject, ...], store: Store) -> int:
+    """Return the network rows that the accuracies in the store took."""
+    keys = {
+        score_key(use.metric, setting, key)
+        for subject in subjects
+        for image in range(len(subject.photos))
+        for key in _all_map_keys(study, subject, image)
+        for use in study.accuracy
+        for setting in use.settings
+    }
+    return round(sum(score.extras.get(_ROWS, 0.0) for score in store.scores(keys).values()))
 
 
 def _missing(
-    study: Study,
-    subject: Subject,
-    store: Store,
-    use: MethodUse,
-    what: tuple[type[MapMetric[Any]], tuple[Params, ...], int],
+    study: Study, subject: Subject, store: Store, what: tuple[type[MapMetric[Any]], tuple[Params, ...], int]
 ) -> Iterator[Score]:
+    """Yield the scores of an image's maps where one is lacking: all maps of all experiments in one call."""
     metric, settings, image = what
-    keys = _map_keys(study, subject, use, image)
+    keys = _all_map_keys(study, subject, image)
     have = store.known(keys)
     known = store.scores([score_key(metric, setting, key) for setting in settings for key in have])
     wanted = [key for key in keys if key in have and any(score_key(metric, s, key) not in known for s in settings)]
     if not wanted:
         return
-    batch = subject.model.batch([subject.photos[image]])
+    model = subject.model
+    batch = model.batch([subject.photos[image]])
     maps = store.maps(wanted)[:, None]
-    values = metric(settings[0]).score(subject.model, batch, maps, settings, Rng(study.seed).child(metric.name))
+    before = model.counted.forward
+    values = metric(settings[0]).score(model, batch, maps, settings, Rng(study.seed).child(metric.name))
+    share = (model.counted.forward - before) / (len(settings) * len(wanted))
     for s, setting in enumerate(settings):
         for m, key in enumerate(wanted):
-            yield Score(score_key(metric, setting, key), float(values[s, m, 0]), {})
+            yield Score(score_key(metric, setting, key), float(values[s, m, 0]), {_ROWS: share} if share else {})
 
 
 def accuracy_summaries(study: Study, subjects: tuple[Subject, ...], store: Store) -> Iterator[AccuracySummary]:
@@ -84,3 +98,8 @@ def _summaries(
 
 def _map_keys(study: Study, subject: Subject, use: MethodUse, image: int) -> list[str]:
     return [map_key(use.method, setting, study.seed, "", subject.address(image)) for setting in use.settings]
+
+
+def _all_map_keys(study: Study, subject: Subject, image: int) -> list[str]:
+    address = subject.address(image)
+    return [map_key(method, setting, study.seed, "", address) for method, setting in scored_maps(study)]

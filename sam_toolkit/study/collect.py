@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from sam_toolkit.study.accuracy import accuracy_summaries
+from sam_toolkit.study.accuracy import accuracy_rows, accuracy_summaries
 from sam_toolkit.study.labels import setting_text, value_text
 from sam_toolkit.study.plan import Plan
 from sam_toolkit.study.prepare import Subject
@@ -27,7 +27,7 @@ def collect(
     return Results(
         title=study.title,
         provenance=dict(made_by),
-        cost=_cost(plan, store),
+        cost={**_cost(plan, store), **_scoring_cost(study, subjects, plan, store)},
         models=tuple(subject.name for subject in subjects),
         images=_targets(subjects),
         experiments=tuple(_experiment(use) for use in study.methods),
@@ -50,6 +50,18 @@ def _cost(plan: Plan, store: Store) -> dict[str, str]:
         "network rows computed": f"{rows:,}",
         "network rows without sharing": f"{plan.rows_alone:,}{saved}",
         "seconds computing maps": f"{seconds:.1f}",
+    }
+
+
+def _scoring_cost(study: Study, subjects: tuple[Subject, ...], plan: Plan, store: Store) -> dict[str, str]:
+    """Return what accuracies took, where any of them uses the network."""
+    if not plan.scoring_rows:
+        return {}
+    rows, alone = accuracy_rows(study, subjects, store), plan.scoring_rows_alone
+    times = f"{alone / plan.scoring_rows:.1f} times as many"
+    return {
+        "network rows of accuracies": f"{rows:,}",
+        "network rows of accuracies without sharing": f"{alone:,} ({times})",
     }
 
 

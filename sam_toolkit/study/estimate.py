@@ -15,10 +15,10 @@ from rich.table import Table
 
 from sam_toolkit.model import Model
 from sam_toolkit.study.execute import resolve_device
-from sam_toolkit.study.labels import setting_text
-from sam_toolkit.study.plan import Group, make_plan
+from sam_toolkit.study.labels import metric_text, setting_text
+from sam_toolkit.study.plan import Group, Scoring, make_plan
 from sam_toolkit.study.prepare import Subject, prepare
-from sam_toolkit.study.spec import Study
+from sam_toolkit.study.spec import CLEAN, Study
 
 _TIMED_ROWS = 8
 _MIB = 2**20
@@ -26,7 +26,10 @@ _MIB = 2**20
 
 @dataclass(frozen=True)
 class Line:
-    """One group: the settings that one call computes, and its network rows an image with and without sharing."""
+    """One group: the settings that one call computes, and its network rows an image with and without sharing.
+
+    `method` is a map metric where the call scores maps.
+    """
 
     model: str
     input: str
@@ -74,7 +77,8 @@ def estimate(study: Study, device: str) -> Estimate:
     subjects = prepare(study, where, Forgetful())
     plan = make_plan(study, subjects)
     timings = [_seconds_a_row(subject) for subject in subjects]
-    lines = tuple(_line(study, subjects, group, timings[group.model]) for group in plan.groups)
+    lines = [_line(study, subjects, group, timings[group.model]) for group in plan.groups]
+    lines += [_scoring_line(subjects, scoring, timings[scoring.model]) for scoring in plan.scorings if scoring.rows]
     sizes = [subject.shape[1] * subject.shape[2] * 4 for subject in subjects]
     memory = [_memory(subjects[group.model], group) for group in plan.groups]
     return Estimate(
@@ -83,12 +87,12 @@ def estimate(study: Study, device: str) -> Estimate:
         images=plan.images,
         tasks=len(plan.tasks),
         maps=plan.maps,
-        rows=plan.rows,
-        rows_alone=plan.rows_alone,
+        rows=plan.rows + plan.scoring_rows,
+        rows_alone=plan.rows_alone + plan.scoring_rows_alone,
         store_bytes=sum(len(task.images) * len(task.settings) * sizes[task.model] for task in plan.tasks),
         memory_bytes=max(memory),
         seconds=plan.images * sum(line.seconds for line in lines),
-        groups=lines,
+        groups=tuple(lines),
     )
 
 
@@ -98,6 +102,13 @@ def _line(study: Study, subjects: tuple[Subject, ...], group: Group, timings: tu
     settings = tuple(setting_text(setting, use.default) or "default" for setting in group.settings)
     name, variant = subjects[group.model].name, study.inputs[group.input].name
     return Line(name, variant, use.method.name, settings, group.rows, group.alone, seconds)
+
+
+def _scoring_line(subjects: tuple[Subject, ...], scoring: Scoring, timings: tuple[float, float]) -> Line:
+    texts = tuple(metric_text(scoring.metric, setting) for setting in scoring.settings)
+    seconds = scoring.rows * timings[False]
+    model, name = subjects[scoring.model].name, f"{scoring.metric.name} of {scoring.maps} maps"
+    return Line(model, CLEAN, name, texts, scoring.rows, scoring.alone, seconds)
 
 
 def _memory(subject: Subject, group: Group) -> int:
@@ -131,7 +142,9 @@ def _timed(model: Model, work: Callable[[], object]) -> float:
 
 def table(found: Estimate) -> RenderableType:
     """Return the estimate for a terminal."""
-    lines = Table("model", "input", "method", "settings", "rows an image", "without sharing", title=found.title)
+    lines = Table(
+        "model", "input", "method or accuracy", "settings", "rows an image", "without sharing", title=found.title
+    )
     for line in found.groups:
         shown = f"{len(line.settings)}: {'; '.join(line.settings)}"
         lines.add_row(line.model, line.input, line.method, shown, f"{line.rows:,}", f"{line.rows_alone:,}")

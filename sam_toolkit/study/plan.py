@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
-from sam_toolkit.component import Method
+from sam_toolkit.component import MapMetric, Method
 from sam_toolkit.study.grouping import groups
 from sam_toolkit.study.keys import map_key, variant_text
 from sam_toolkit.study.prepare import Subject
@@ -36,12 +37,31 @@ class Group:
 
 
 @dataclass(frozen=True)
+class Scoring:
+    """Settings of one map metric with which one call scores all maps of an image, for one model.
+
+    Attributes:
+        maps: number of different maps of an image.
+        rows: network rows an image of the one call.
+        alone: network rows an image that scoring each map of each experiment with each setting by itself would cost.
+    """
+
+    model: int
+    metric: type[MapMetric[Any]]
+    settings: tuple[Params, ...]
+    maps: int
+    rows: int
+    alone: int
+
+
+@dataclass(frozen=True)
 class Plan:
-    """The groups of a study and the tasks that compute them."""
+    """The groups of a study and the tasks that compute them; how its maps are scored afterwards."""
 
     groups: tuple[Group, ...]
     tasks: tuple[Task, ...]
     images: int
+    scorings: tuple[Scoring, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -52,6 +72,16 @@ class Plan:
     def rows_alone(self) -> int:
         """Return the network rows that the same maps cost when each experiment computes each setting by itself."""
         return self.images * sum(group.alone for group in self.groups)
+
+    @property
+    def scoring_rows(self) -> int:
+        """Return the network rows of all scorings."""
+        return self.images * sum(scoring.rows for scoring in self.scorings)
+
+    @property
+    def scoring_rows_alone(self) -> int:
+        """Return the network rows that the same scores cost one by one."""
+        return self.images * sum(scoring.alone for scoring in self.scorings)
 
     @property
     def maps(self) -> int:
@@ -83,7 +113,31 @@ def make_plan(study: Study, subjects: tuple[Subject, ...]) -> Plan:
             tasks.setdefault(task.id, task)
     images = len(subjects[0].photos)
     ordered = sorted(tasks.values(), key=lambda task: (task.model, task.images[0]))
-    return Plan(found, tuple(ordered), images)
+    return Plan(found, tuple(ordered), images, tuple(_scorings(study, subjects)))
+
+
+def scored_maps(study: Study) -> tuple[tuple[type[Method[Any]], Params], ...]:
+    """Return the different maps of an image that accuracies look at: methods with their settings."""
+    return tuple(dict.fromkeys((use.method, setting) for use in study.methods for setting in use.settings))
+
+
+def scored_together(study: Study) -> list[tuple[type[MapMetric[Any]], tuple[Params, ...]]]:
+    """Return the map metrics of a study with the settings that one call computes, whichever entries name them."""
+    wanted: dict[type[MapMetric[Any]], list[Params]] = {}
+    for use in study.accuracy:
+        wanted.setdefault(use.metric, []).extend(use.settings)
+    return [(metric, group) for metric, settings in wanted.items() for group in groups(metric, settings)]
+
+
+def _scorings(study: Study, subjects: tuple[Subject, ...]) -> Iterator[Scoring]:
+    maps = len(scored_maps(study))
+    named = Counter((use.metric, setting) for use in study.accuracy for setting in use.settings)
+    scored = sum(len(use.settings) for use in study.methods)
+    for model, subject in enumerate(subjects):
+        for kind, settings in scored_together(study):
+            metric, shape = kind(settings[0]), subject.shape
+            alone = scored * sum(named[kind, setting] * metric.rows([setting], 1, shape) for setting in settings)
+            yield Scoring(model, kind, settings, maps, metric.rows(settings, maps, shape), alone)
 
 
 def _groups(study: Study, subjects: tuple[Subject, ...]) -> Iterator[Group]:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
 
 import torch
 
 from sam_toolkit import ops
+from sam_toolkit.component import Component
 from sam_toolkit.study.prepare import Subject
 from sam_toolkit.study.spec import Study
 
@@ -15,7 +19,9 @@ from sam_toolkit.study.spec import Study
 def provenance(study: Study, subjects: tuple[Subject, ...], device: str) -> dict[str, str]:
     """Return what made the results of a study, in the order in which a report shows it."""
     accelerator = f" ({torch.cuda.get_device_name(device)})" if device.startswith("cuda") else ""
-    components = {use.method for use in study.methods} | {use.metric for item in study.compare for use in item.metrics}
+    components: set[type[Component[Any]]] = {use.method for use in study.methods}
+    components |= {use.metric for item in study.compare for use in item.metrics}
+    components |= {use.metric for use in study.accuracy}
     strangers = sorted({component.__module__.split(".")[0] for component in components} - {"sam_toolkit"})
     return {
         "sam_toolkit": importlib.metadata.version("sam-toolkit"),
@@ -30,8 +36,14 @@ def provenance(study: Study, subjects: tuple[Subject, ...], device: str) -> dict
     }
 
 
+@cache
+def _distributions() -> Mapping[str, list[str]]:
+    """Return the distributions of each importable package; it reads the list of files of all that is installed."""
+    return importlib.metadata.packages_distributions()
+
+
 def _version(name: str) -> str:
-    found = importlib.metadata.packages_distributions().get(name, [name])
+    found = _distributions().get(name, [name])
     try:
         return importlib.metadata.version(found[0])
     except importlib.metadata.PackageNotFoundError:

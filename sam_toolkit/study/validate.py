@@ -103,11 +103,17 @@ def _from_folder(params: type[Params], key: str, node: Node) -> Any:
 
 
 def _rebased(value: Any, kinds: Sequence[Any], folder: Path) -> Any:
-    """Return the value, in `folder` where it can only be a path; elements of a list likewise."""
+    """Return the value, in `folder` where it can only be a path; elements of a list and fields likewise."""
     if isinstance(value, list):
         elements = [element for kind in kinds if _is_list(kind) for element in get_args(kind)]
         inner = [part for element in elements for part in _alternatives(element)]
         return [_rebased(item, inner, folder) for item in value]
+    if isinstance(value, dict):
+        models = (kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Params))
+        types = {
+            key: list(_alternatives(rules.annotation)) for model in models for key, rules in model.model_fields.items()
+        }
+        return {key: _rebased(item, types.get(key, ()), folder) for key, item in value.items()}
     if not isinstance(value, str) or str in kinds:
         return value
     words = [word for kind in kinds if get_origin(kind) is Literal for word in get_args(kind)]

@@ -13,7 +13,7 @@ from sam_toolkit.component import MapMetric
 from sam_toolkit.model import Model
 from sam_toolkit.rng import Rng
 from sam_toolkit.testing.declarations import check_declarations
-from sam_toolkit.testing.examples import batch_of, small_maps, small_model
+from sam_toolkit.testing.examples import batch_of, small_batch, small_maps, small_model
 from sam_toolkit.testing.settings import affordable, class_and_setting, settings_in_groups
 from sam_toolkit.testing.stacks import Compute, Settings, Trial, check_draws, check_groups, check_traces
 from sam_toolkit.testing.surroundings import left_as_found
@@ -21,6 +21,9 @@ from sam_toolkit.testing.verdict import in_words, require, require_same
 from sam_toolkit.types import Batch, Params
 
 _MAPS = 4
+_WIDE = (40, 56)
+_MOST_ROWS = 256
+"""Network rows an image above which a neighbour of the defaults is left out, so that a check takes seconds."""
 
 
 def check_map_metric(
@@ -34,7 +37,7 @@ def check_map_metric(
     Args:
         metric: a class, or an instance whose setting replaces the defaults.
         settings: what it is checked with; without them the defaults and their neighbours, with whole numbers
-            lowered that cost many network rows.
+            lowered that cost many network rows; neighbours that still do are left out.
         model: what was explained; without it `small_model()`.
         images: a batch, or images `[N, C, H, W]` whose targets are predicted; without them `small_batch()`.
             A metric that needs boxes needs a batch with one for every image.
@@ -45,17 +48,19 @@ def check_map_metric(
     batch = batch_of(images, model)
     maps = small_maps(_MAPS, batch)
     trial = _trial(component, maps, model, batch)
-    shape: Any = tuple(batch.images.shape[1:])
-    base = settings[0] if settings else affordable(base, lambda one: component(one).rows([one], 1, shape))
+    base = settings[0] if settings else affordable(base, lambda setting: _rows(trial, [setting]))
     check_traces(trial, base)
-    groups = settings_in_groups(component, base, settings, trial.accepts)
+    groups = settings_in_groups(component, base, settings, lambda setting: _cheap(trial, setting))
     check_groups(trial, groups)
     for group in groups:
-        _check_rows(trial, group, shape)
+        _check_rows(trial, group)
         _check_maps_order(trial, group, maps)
         check_draws(trial, group[0], visible=False)
     if component.needs_boxes:
         _check_without_boxes(trial, groups[0])
+    if images is None:
+        wide = small_batch(_WIDE)
+        _check_other_size(_trial(component, small_maps(_MAPS, wide), model, wide), groups[0])
 
 
 def _trial(component: type[MapMetric[Any]], maps: Tensor, model: Model, batch: Batch) -> Trial:
@@ -83,16 +88,28 @@ def _scoring(component: type[MapMetric[Any]], maps: Tensor, ids: tuple[str, ...]
     return score
 
 
-def _check_rows(trial: Trial, group: Settings, shape: tuple[int, int, int]) -> None:
-    component, count = trial.component(group[0]), len(trial.batch)
+def _rows(trial: Trial, group: Settings) -> int:
+    """Return the network rows an image that scoring the maps is declared to cost."""
+    component = trial.component(group[0])
     assert isinstance(component, MapMetric)
-    promised = component.rows(group, _MAPS, shape)
+    channels, height, width = trial.batch.images.shape[1:]
+    return component.rows(group, _MAPS, (channels, height, width))
+
+
+def _cheap(trial: Trial, setting: Any) -> bool:
+    """Return whether the metric takes the setting, and it costs few network rows."""
+    return _rows(trial, [setting]) <= _MOST_ROWS and trial.accepts(setting)
+
+
+def _check_rows(trial: Trial, group: Settings) -> None:
+    count, shape = len(trial.batch), tuple(trial.batch.images.shape[1:])
+    promised = _rows(trial, group)
     counted = trial.cost(group).forward
     found = (
         f"promises {promised} rows an image for {_MAPS} maps, {promised * count} for {count} images of "
         f"{shape}; Model counted {counted}."
     )
-    who = f"{type(component).__name__}.rows, {len(group)} settings from {in_words(group[0])} on"
+    who = f"{trial.component.__name__}.rows, {len(group)} settings from {in_words(group[0])} on"
     require(promised * count == counted, who, found, "Count what the whole group costs; send all rows through Model.")
 
 
@@ -102,6 +119,13 @@ def _check_maps_order(trial: Trial, group: Settings, maps: Tensor) -> None:
     backwards = _trial(component, maps.flip(0), trial.model, trial.batch).run(group).flip(1)
     advice = "Score each map by itself."
     trial.same(backwards, trial.run(group), group, "maps in reverse order", advice)
+
+
+def _check_other_size(trial: Trial, group: Settings) -> None:
+    """Require the same of images that are not square, where the metric takes them."""
+    accepted = [setting for setting in group if trial.accepts(setting)]
+    if accepted:
+        _check_rows(trial, accepted)
 
 
 def _check_without_boxes(trial: Trial, group: Settings) -> None:

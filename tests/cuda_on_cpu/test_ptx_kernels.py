@@ -47,6 +47,13 @@ def steps(array: np.ndarray, last: bool) -> tuple[int, int, int]:
     return channels * height * width, 0 if last else height * width, width * (channels if last else 1)
 
 
+def divisor(number: int) -> Argument:
+    """Return what divisor.h multiplies by instead."""
+    shift = (number - 1).bit_length()
+    factor = -(-(1 << (31 + shift)) // number)
+    return tuple(map(np.uint32, (number, factor, shift)))
+
+
 def contents(words: Buffer, *fields: int, in_place: bool = False) -> Argument:
     return (words, *map(np.int64, fields), np.bool_(in_place))
 
@@ -61,10 +68,12 @@ def run_assemble(
     places = (Buffer.of("boxes", BOXES), windows, np.int64(len(BOXES)))
     work = (laid_out("base", base, last), grid(base, last), content, *places, grid(shown, last), out)
     run = 16 // base.itemsize
-    length = run if size[1] * (channels if last else 1) % run == 0 else 1
-    kernel = compiled(CUDA / "assemble_kernel.cu")[f"assemble_kernel<{WORDS[kind]}, {length}>"]
+    unit = channels if last else 1
+    length = run if size[1] * unit % run == 0 else 1
+    kernel = compiled(CUDA / "assemble_kernel.cu")[f"assemble_kernel<{WORDS[kind]}, {length}, int>"]
     pad = np.array(-1.0, kind).view(f"u{base.itemsize}")[()]
-    counts = launch(kernel, (2, 3), (256,), [work, pad])
+    divisors = tuple(map(divisor, (size[1] * unit // length, size[0], unit)))
+    counts = launch(kernel, (2, 3), (256,), [work, pad, divisors])
     assert out.written.all()
     return (out.array.transpose(0, 3, 1, 2) if last else out.array), counts
 
@@ -95,6 +104,28 @@ def test_occlude(colour, last) -> None:
         content = contents(laid_out("second", second, last), 0, image, plane, row, 0, in_place=True)
     found, _ = run_assemble(base, content, np.uint64(0), (6, 9), last)
     np.testing.assert_array_equal(found, assembled(base, patches, np.zeros((4, 2), int), (6, 9), -1.0))
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_occlusion_map(kind) -> None:
+    random, size = np.random.default_rng(0), (2, 34, 37)
+    boxes = np.array([[0, 1, 2, 34, 7], [0, 30, 30, 33, 37], [1, 0, 0, 32, 32], [1, 31, 31, 34, 33], [1, 2, 3, 4, 5]])
+    scores = random.standard_normal(len(boxes)).astype(kind)
+    totals, covering = np.zeros(size), np.zeros(size)
+    for score, (image, y0, x0, y1, x1) in zip(scores, boxes, strict=True):
+        totals[image, y0:y1, x0:x1] += score
+        covering[image, y0:y1, x0:x1] += 1
+    out, extents = Buffer.empty("out", size, kind), Buffer.of("extents", np.zeros((size[0], 2), np.int64))
+    cells = Buffer.of("cells", np.zeros((*size, 2), np.int64))
+    numbers = tuple(map(np.int64, (len(boxes), *size)))
+    work = (Buffer.of("scores", scores), np.int64(1), Buffer.of("boxes", boxes), *numbers, out)
+    kernels = compiled(CUDA / "occlusion_map_kernel.cu")
+    name = "float" if kind is np.float32 else "double"
+    launch(kernels[f"extent_kernel<{name}>"], (2,), (128,), [work, extents])
+    launch(kernels[f"scatter_kernel<{name}>"], (2,), (128,), [work, extents, cells])
+    launch(kernels[f"box_mean_kernel<{name}>"], (1, 3), (128,), [work, extents, cells])
+    np.testing.assert_array_equal(extents.array[:, 1], [2, 3])
+    np.testing.assert_allclose(out.array, totals / np.maximum(covering, 1), atol=1e-15 if name == "double" else 1e-7)
 
 
 def test_assemble_stores_whole_sectors() -> None:

@@ -60,6 +60,13 @@ class SortsMapsInPlace(Curve):
         return scores
 
 
+class CountsForSquares(Curve):
+    """One row more is promised for images that are not square."""
+
+    def rows(self, settings, maps, shape):
+        return super().rows(settings, maps, shape) + (shape[1] != shape[2])
+
+
 class InventsBoxes(Curve):
     """An image without a box gets a score all the same."""
 

@@ -67,3 +67,10 @@ def test_images_without_boxes_have_no_score() -> None:
 
 def test_no_network_row_is_needed() -> None:
     assert PointingGame().rows([PointingGame.setting()], 5, (3, 10, 12)) == 0
+
+
+def test_the_largest_value_may_be_sought_without_its_sign() -> None:
+    maps = torch.zeros(3, 10, 12)
+    maps[:, 3, 4], maps[:, 9, 9] = -2, 1
+    found = [PointingGame(sign=sign)(maps, torch.rand(3, 3, 10, 12), boxes=BOXES) for sign in ("signed", "absolute")]
+    assert [one[:2].tolist() for one in found] == [[0, 1], [1, 0]]

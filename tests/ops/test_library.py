@@ -31,7 +31,7 @@ def test_the_variable_chooses_the_reference(compiled: None, monkeypatch: pytest.
     monkeypatch.setenv("SAM_TOOLKIT_OPS", "reference")
     ops.ssim(MAPS, PAIRS)
     ops.ssim(MAPS, PAIRS)
-    assert ops.calls()["ssim"] == {"cpu": 1, "reference": 2}
+    assert ops.calls()["ssim"] == {"cpu": 1, "cuda": 0, "reference": 2}
     ops.reset_calls()
     assert all(count == 0 for counts in ops.calls().values() for count in counts.values())
 
@@ -45,7 +45,7 @@ def test_a_mistyped_variable_is_an_error_with_the_near_name(monkeypatch: pytest.
 def test_without_a_library_the_reference_runs_and_status_says_how_to_mend_it(unloaded: Path) -> None:
     ops.reset_calls()
     ops.ssim(MAPS, PAIRS)
-    assert ops.calls()["ssim"] == {"cpu": 0, "reference": 1}
+    assert ops.calls()["ssim"] == {"cpu": 0, "cuda": 0, "reference": 1}
     cpu, cuda = _library.status()
     assert not cpu.loaded
     assert cpu.reason == "it was not built: there is no _cpu*.so beside the package"
@@ -80,8 +80,9 @@ def test_importing_the_operators_loads_nothing() -> None:
     assert done.stdout.strip() == "set()"
 
 
-def test_the_gpu_library_registers_its_kernel() -> None:
+@pytest.mark.parametrize("op", ["occlude", "assemble", "occlusion_map"])
+def test_the_gpu_library_registers_its_kernel(op: str) -> None:
     cuda = ops.status()[1]
     if not cuda.loaded:
         pytest.skip(f"the GPU operators are not there: {cuda.reason}")
-    assert torch._C._dispatch_has_kernel_for_dispatch_key("sam_toolkit::occlude", "CUDA")
+    assert torch._C._dispatch_has_kernel_for_dispatch_key(f"sam_toolkit::{op}", "CUDA")

@@ -63,6 +63,25 @@ def test_the_compiled_operator_meets_the_rules_of_pytorch(compiled: None) -> Non
     torch.library.opcheck(torch.ops.sam_toolkit.occlusion_map.default, (scores, torch.tensor(BOXES), 2, 5, 7))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_gpu_gives_the_same_bits(compiled: None, dtype: torch.dtype) -> None:
+    cuda = ops.status()[1]
+    if not cuda.loaded or not torch.cuda.is_available():
+        pytest.skip(f"the GPU operators cannot run: {cuda.reason or 'PyTorch sees no GPU'}")
+    boxes = torch.tensor([[i % 7, i % 30, i % 11, i % 30 + 9, i % 11 + 20] for i in range(500)])
+    scores = torch.randn(500, 2, generator=torch.Generator().manual_seed(0), dtype=dtype)[:, 1]
+    ops.reset_calls()
+    result = ops.occlusion_map(scores.cuda(), boxes, (7, 40, 32))
+    assert ops.calls()["occlusion_map"]["cuda"] == 1
+    assert torch.equal(result.cpu(), ops.occlusion_map(scores, boxes, (7, 40, 32)))
+
+
+def test_the_mean_of_the_largest_numbers_is_finite(backend: str) -> None:
+    scores = torch.full((3,), torch.finfo(torch.float32).max)
+    boxes = torch.tensor([[0, 0, 0, 2, 2]] * 3)
+    assert torch.equal(ops.occlusion_map(scores, boxes, (1, 2, 2)), scores[0].expand(1, 2, 2))
+
+
 def test_one_thread_and_many_give_the_same(compiled: None, restored_threads: None) -> None:
     boxes = torch.tensor([[i % 7, i % 30, i % 11, i % 30 + 9, i % 11 + 20] for i in range(500)])
     scores = torch.randn(500, generator=torch.Generator().manual_seed(0))

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from sam_toolkit import ops
 from sam_toolkit.ops import reference, similarity
@@ -71,6 +73,32 @@ def test_more_pairs_than_a_tile_land_in_their_places(level: str) -> None:
     maps, pairs = drawn(21, 12, 14), torch.randint(0, 21, (700, 2), generator=torch.Generator().manual_seed(0))
     expected = reference.ssim(maps[None], pairs, [0.2] * 5, 2.0, True)[0]
     torch.testing.assert_close(ops.ssim(maps, pairs), expected, rtol=0, atol=1e-12)
+
+
+def test_what_is_not_finite_stays_in_its_pairs_and_windows(level: str) -> None:
+    maps, pairs = drawn(3, 24, 560), torch.tensor([[0, 1], [0, 2], [1, 2]])
+    maps[1, 20, 500] = torch.nan
+    expected = reference.ssim_map(maps[None], pairs, [0.2] * 5, 2.0, True)[0]
+    found = ops.ssim_map(maps, pairs)
+    torch.testing.assert_close(found[1], expected[1], rtol=0, atol=1e-12)
+    assert ops.ssim(maps, pairs).isnan().tolist() == [True, False, True]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_it_is_so_for_any_shape_window_and_pairs(compiled: None, data: st.DataObject) -> None:
+    window = data.draw(st.sampled_from([*WINDOWS, {"window": 9, "gaussian": 1.0}]))
+    taps = similarity._taps("ssim", *_sides(window))
+    dtype = data.draw(st.sampled_from(list(TOLERANCE)))
+    height, width = (data.draw(st.integers(len(taps), len(taps) + extra)) for extra in (40, 90))
+    images, count, pairs = (data.draw(st.integers(low, high)) for low, high in ((0, 3), (1, 12), (0, 40)))
+    chosen = torch.tensor(data.draw(st.lists(st.integers(0, count - 1), min_size=2 * pairs, max_size=2 * pairs)))
+    chosen, sample = chosen.long().reshape(-1, 2), data.draw(st.booleans())
+    maps = drawn(images * count, height, width).reshape(images, count, height, width).to(dtype)
+    for op in ("ssim", "ssim_map"):
+        found = getattr(ops, op)(maps, chosen, **window, sample_covariance=sample)
+        expected = getattr(reference, op)(maps.double(), chosen, taps, 2.0, sample)
+        torch.testing.assert_close(found.double(), expected, rtol=0, atol=TOLERANCE[dtype] * (2 if op[4:] else 1))
 
 
 def test_an_unknown_instruction_set_is_an_error(compiled: None, monkeypatch: pytest.MonkeyPatch) -> None:

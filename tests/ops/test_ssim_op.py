@@ -167,8 +167,33 @@ def test_the_compiled_operator_is_its_reference(compiled: None, dtype: torch.dty
     taps = similarity._taps("ssim", None, True)
     ops.reset_calls()
     result = ops.ssim(maps, pairs, gaussian=True)
-    assert ops.calls()["ssim"] == {"cpu": 1, "reference": 0}
+    assert ops.calls()["ssim"] == {"cpu": 1, "cuda": 0, "reference": 0}
     assert_near(result, reference.ssim(maps, pairs, taps, 2.0, True), TOLERANCE[dtype] / 10)
+
+
+GPU_TOLERANCE = {**TOLERANCE, torch.float16: 2e-3, torch.bfloat16: 2e-2}
+
+
+@pytest.mark.parametrize("dtype", GPU_TOLERANCE)
+@pytest.mark.parametrize("window", WINDOWS, ids=str)
+def test_a_gpu_gives_the_same(compiled: None, window: dict[str, Any], dtype: torch.dtype) -> None:
+    cuda = ops.status()[1]
+    if not cuda.loaded or not torch.cuda.is_available():
+        pytest.skip(f"the GPU operators cannot run: {cuda.reason or 'PyTorch sees no GPU'}")
+    maps, pairs = make_maps(8, (61, 147), dtype).reshape(2, 4, 61, 147), all_pairs(4)
+    for op in ("ssim", "ssim_map"):
+        ops.reset_calls()
+        varied = maps.cuda().requires_grad_()
+        result = getattr(ops, op)(varied, pairs, **window)
+        assert ops.calls()[op]["cuda"] == 1
+        taps = similarity._taps(op, window.get("window"), window.get("gaussian", False))
+        exact = maps.double().requires_grad_()
+        expected = getattr(reference, op)(exact, pairs, taps, 2.0, True)
+        assert_near(result.cpu(), expected, GPU_TOLERANCE[dtype])
+        result.sum().backward()
+        expected.sum().backward()
+        largest = exact.grad.abs().max()
+        assert_near(varied.grad.cpu() / largest, exact.grad / largest, 10 * GPU_TOLERANCE[dtype])
 
 
 def test_one_thread_and_many_give_the_same(compiled: None, restored_threads: None) -> None:

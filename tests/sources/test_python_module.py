@@ -92,7 +92,10 @@ def test_weights_come_from_a_file(tmp_path: Path) -> None:
     )
     loaded = PythonModule(module="users_nets:Net", weights=tmp_path / "net.pth", preprocessing=SMALL).load("python")
     assert loaded.fingerprint == trained.fingerprint
-    with pytest.raises(ModelError, match=r"net\.pth do not fit Net: conv\.weight is \[6, 3, 3, 3\] in the file"):
+    with pytest.raises(
+        ModelError,
+        match=r"net\.pth \(read as: DataParallel\) do not fit Net: conv\.weight is \[6, 3, 3, 3\] in the file",
+    ):
         PythonModule(module="users_nets:grey", weights=tmp_path / "net.pth").load("python")
 
 

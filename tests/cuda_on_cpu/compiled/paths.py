@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from cuda_on_cpu.compiled.sass import Code, Line, Loop, count
 
@@ -24,7 +24,7 @@ def least(code: Code, loop: Loop, marker: str, weight: Weight) -> float:
 
 def _through(code: Code, loop: Loop, marks: list[int], weight: Weight) -> float:
     """Return the least weight from a loop's begin past all marks, in order, to a jump back; infinite without a way."""
-    backs = [at for at in range(loop.first, loop.last + 1) if loop.first in _jumps(code, at)]
+    backs = [at for at in range(loop.first, loop.last + 1) if loop.first in code.jumps(at)]
     total, start = weight(code.lines[loop.first]), loop.first
     for mark in marks:
         total, start = total + _distances(code, loop, start, weight)[mark], mark
@@ -36,18 +36,7 @@ def _distances(code: Code, loop: Loop, start: int, weight: Weight) -> dict[int, 
     """Return the least weight of a way forward from `start`, which is not counted, to each instruction of a loop."""
     found = dict.fromkeys(range(loop.first, loop.last + 1), math.inf) | {start: 0.0}
     for at in range(start, loop.last + 1):
-        for following in _following(code, at):
+        for following in code.following(at):
             if at < following <= loop.last:
                 found[following] = min(found[following], found[at] + weight(code.lines[following]))
     return found
-
-
-def _following(code: Code, at: int) -> Iterator[int]:
-    yield from _jumps(code, at)
-    if not code.lines[at].leaves:
-        yield at + 1
-
-
-def _jumps(code: Code, at: int) -> list[int]:
-    line = code.lines[at]
-    return [code.labels[line.target]] if line.opcode == "BRA" and line.target in code.labels else []

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 _SECTION = re.compile(r"^\s*\.section\s+\.text\.([\w$]+)", re.MULTILINE)
 _LINE = re.compile(r"^(?P<label>\.L\w+):|/\*[0-9a-f]{4,}\*/\s+(?P<text>[^;]+);", re.MULTILINE)
 _TARGET = re.compile(r"`\((\.L\w+)\)")
+_SAME = {"REDG": "RED"}  # names of later architectures
 UNITS = {
     "fp32": {"FADD", "FMUL", "FFMA", "FMNMX", "FSEL", "FSETP", "FSET", "FCHK"},
     "fp64": {"DADD", "DMUL", "DFMA", "DSETP", "DMNMX"},
@@ -52,11 +53,27 @@ class Code:
 
     def loops(self) -> list[Loop]:
         """Return every loop, in order; several jumps back to one place are one loop."""
-        ends: dict[int, int] = {}
-        for at, line in enumerate(self.lines):
-            if line.opcode == "BRA" and self.labels.get(line.target, at + 1) <= at:
-                ends[self.labels[line.target]] = at
+        ends = {target: at for at in sorted(self._reached()) for target in self.jumps(at) if target <= at}
         return [Loop(first, last) for first, last in sorted(ends.items())]
+
+    def jumps(self, at: int) -> list[int]:
+        """Return where an instruction jumps to, if it does."""
+        line = self.lines[at]
+        return [self.labels[line.target]] if line.opcode == "BRA" and line.target in self.labels else []
+
+    def following(self, at: int) -> list[int]:
+        """Return the instructions that can come after one."""
+        return self.jumps(at) if self.lines[at].leaves else [*self.jumps(at), at + 1]
+
+    def _reached(self) -> set[int]:
+        """Return all instructions but subroutines and what the compiler wrote for warps that it knows not to part."""
+        found, waiting = set[int](), [0]
+        while waiting:
+            at = waiting.pop()
+            if at not in found and at < len(self.lines):
+                found.add(at)
+                waiting += self.following(at)
+        return found
 
     def innermost(self) -> list[Loop]:
         """Return the loops that hold no other."""
@@ -118,6 +135,6 @@ def _line(statement: str) -> Line:
     guard, _, rest = statement.partition(" ") if statement.startswith("@") else ("", "", statement)
     name, _, operands = rest.strip().partition(" ")
     opcode, *parts = name.split(".")
-    target = _TARGET.search(statement)
+    target = _TARGET.search(statement) if guard != "@!PT" else None  # which is never
     always = opcode in {"EXIT", "RET"} or (opcode == "BRA" and operands.startswith("`"))
-    return Line(opcode, tuple(parts), target[1] if target else "", always and not guard)
+    return Line(_SAME.get(opcode, opcode), tuple(parts), target[1] if target else "", always and not guard)

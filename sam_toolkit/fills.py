@@ -63,6 +63,11 @@ class Filling:
                 colour = self.fill if isinstance(self.fill, tuple) else (self.fill,)
         return _colour_inputs(model, colour, batch.images.shape[1])
 
+    def everywhere(self, model: Model, batch: Batch, rng: Rng) -> Tensor:
+        """Return the network inputs `[N, C, H, W]` of images that are hidden altogether; raises as `inputs` does."""
+        fill = torch.as_tensor(self.inputs(model, batch, rng), device=model.device)
+        return (fill[:, None, None] if fill.dim() == 1 else fill).expand(batch.images.shape)
+
 
 def _colour_inputs(model: Model, colour: tuple[float, ...], channels: int) -> Tensor:
     if len(colour) not in (1, channels):
