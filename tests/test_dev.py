@@ -74,6 +74,7 @@ def plugin(root: Path, needs: str) -> Path:
         (["test", "-k", "ssim", "tests/ops"], ("python", "-m", "pytest", "-k", "ssim", "tests/ops")),
         (["test", "--", "--python"], ("python", "-m", "pytest", "--python")),
         (["test", "--python", "python3", "-x"], ("python", "-m", "pytest", "-x")),
+        (["test"], ("python", "-m", "pytest", "-n", "logical", "--maxprocesses", "8")),
         (["gpu", "--output", "results"], ("python", "benchmarks/gpu.py", "--output", "results")),
         (["run", "--images", "photos/"], ("sam-toolkit", "demo", "--output", "runs/demo", "--images", "photos/")),
     ],
