@@ -10,7 +10,7 @@ from torchvision.transforms import v2
 
 from sam_toolkit.images import Preprocessing
 from sam_toolkit.methods import Gradient, InputXGradient, SlidingPatch, SmoothGrad
-from sam_toolkit.metrics import PointingGame, Spearman
+from sam_toolkit.metrics import HOG, SSIM, PointingGame, Spearman
 from sam_toolkit.model import Model
 from sam_toolkit.rng import Rng
 from sam_toolkit.types import Batch
@@ -66,3 +66,26 @@ def test_gradient_maps_are_finite_and_differ(lite0: Model, matchstick: torch.Ten
     assert all(bool(found.isfinite().all()) and float(found.abs().max()) > 0 for found in maps)
     assert not torch.allclose(maps[0], maps[1])
     assert not torch.allclose(maps[0], maps[2])
+
+
+def test_gradients_of_a_clean_and_a_noisy_photograph_have_nothing_in_common(
+    lite0: Model, matchstick: torch.Tensor
+) -> None:
+    noise = 0.1 * torch.randn(matchstick.shape, generator=torch.Generator().manual_seed(0))
+    noisy = (matchstick + noise).clamp(0, 1)
+    clean, moved = (Gradient()(lite0, photograph, MATCHSTICK) for photograph in (matchstick, noisy))
+    assert Spearman()(clean, moved).abs() < 0.05
+
+
+def test_stretching_the_grid_makes_maps_of_nearly_equal_patches_less_alike(
+    lite0: Model, matchstick: torch.Tensor
+) -> None:
+    def alike(**how: object) -> dict[str, float]:
+        patches = (SlidingPatch(patch=patch, stride=24, **how) for patch in (52, 53, 54))
+        maps = torch.cat([patch(lite0, matchstick, MATCHSTICK) for patch in patches])
+        return {metric.name: float(metric.matrix(maps)[[0, 0, 1], [1, 2, 2]].mean()) for metric in (SSIM(), HOG())}
+
+    stretched, placed = alike(compat="sam-2020", border="floor"), alike()
+    assert stretched["hog"] < stretched["ssim"] - 0.05
+    assert placed["hog"] > placed["ssim"]
+    assert placed["hog"] > stretched["hog"] + 0.1
