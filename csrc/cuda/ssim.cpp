@@ -127,6 +127,11 @@ struct Grouped {
     }
 };
 
+void require_int_indices(const char* op, const Tensor& maps) {
+    checks::require(maps.size(2) * maps.size(3) < int64_t{1} << 31, op,
+                    "a map must have fewer than 2**31 pixels", checks::shape(maps));
+}
+
 template <typename Number>
 void compare(const Call& call, Tensor& out, bool whole) {
     const Prepared<Number> prepared(call, stream_of(call.maps));
@@ -172,12 +177,14 @@ Tensor compared(const Call& call, bool whole) {
 Tensor ssim_means(const Tensor& maps, const Tensor& pairs, std::vector<double> taps, double data_range,
                   bool sample_covariance) {
     checks::ssim("ssim", maps, pairs, taps, data_range);
+    require_int_indices("ssim", maps);
     return compared({maps, pairs, taps, data_range, sample_covariance}, false);
 }
 
 Tensor ssim_map(const Tensor& maps, const Tensor& pairs, std::vector<double> taps, double data_range,
                 bool sample_covariance) {
     checks::ssim("ssim_map", maps, pairs, taps, data_range);
+    require_int_indices("ssim_map", maps);
     return compared({maps, pairs, taps, data_range, sample_covariance}, true);
 }
 
@@ -233,6 +240,7 @@ Tensor pull_back(const Call& call, const Tensor& given) {
 Tensor ssim_backward(const Tensor& gradient, const Tensor& maps, const Tensor& pairs,
                      std::vector<double> taps, double data_range, bool sample_covariance) {
     checks::ssim_backward(gradient, maps, pairs, taps, data_range);
+    require_int_indices("ssim_backward", maps);
     const torch::stable::accelerator::DeviceGuard guard(maps.get_device_index());
     const Tensor given = torch::stable::contiguous(gradient);
     Tensor out = torch::stable::new_empty(maps, {maps.size(0), maps.size(1), maps.size(2), maps.size(3)});
