@@ -58,6 +58,11 @@ def main(context: click.Context, no_plugins: bool, blocked: tuple[str, ...]) -> 
     context.obj = (not no_plugins, tuple(sorted(blocked)))
 
 
+_variant_option = click.option(
+    "--on", "variants", multiple=True, metavar="NAME", help="Take what the study has under `on: NAME`; may be repeated."
+)
+
+
 def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     options = (
         click.option(
@@ -98,6 +103,7 @@ def demo(plugins: tuple[bool, tuple[str, ...]], /, images: Path | None, limit: i
 
 @main.command()
 @click.argument("study", type=click.Path(path_type=Path))
+@_variant_option
 @_run_options
 @click.pass_obj
 def run(plugins: tuple[bool, tuple[str, ...]], /, study: Path, **options: Any) -> None:
@@ -114,13 +120,14 @@ def _run(
     output: Path | None,
     show: bool | None,
     as_json: bool,
+    variants: tuple[str, ...] = (),
     **options: Any,
 ) -> None:
     from sam_toolkit.progress import ConsoleProgress
     from sam_toolkit.study.execute import run_study
 
     console = Console(stderr=as_json)
-    study, registry = _load(source, plugins)
+    study, registry = _load(source, plugins, variants)
     folder = output or Path("runs") / study.title
     with ConsoleProgress(console) as progress:
         try:
@@ -177,14 +184,17 @@ def report(plugins: tuple[bool, tuple[str, ...]], folder: Path, names: tuple[str
 
 @main.command()
 @click.argument("study", type=click.Path(path_type=Path))
+@_variant_option
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda:0 ...")
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
 @click.pass_obj
-def plan(plugins: tuple[bool, tuple[str, ...]], study: Path, device: str, as_json: bool) -> None:
+def plan(
+    plugins: tuple[bool, tuple[str, ...]], /, study: Path, variants: tuple[str, ...], device: str, as_json: bool
+) -> None:
     """Check the STUDY and say what it will cost: groups, network rows with and without sharing, memory, time."""
     from sam_toolkit.study.estimate import estimate, table
 
-    loaded, _ = _load(study, plugins)
+    loaded, _ = _load(study, plugins, variants)
     with Console(stderr=True).status("Opening models, timing a few rows"):
         found = estimate(loaded, device)
     if as_json:
@@ -247,11 +257,11 @@ def _registry(plugins: tuple[bool, tuple[str, ...]]) -> Registry:
     return default_registry(*plugins)
 
 
-def _load(source: Any, plugins: tuple[bool, tuple[str, ...]]) -> tuple[Study, Registry]:
+def _load(source: Any, plugins: tuple[bool, tuple[str, ...]], variants: tuple[str, ...] = ()) -> tuple[Study, Registry]:
     from sam_toolkit.study.resolve import load_study
 
     registry = _registry(plugins)
     for failure in registry.failures:
         text = f"Plugin {failure.plugin!r} ({failure.distribution}) could not be loaded: {failure.error}"
         _errors.print(text, style="yellow", markup=False)
-    return load_study(source, registry), registry
+    return load_study(source, registry, variants=variants), registry

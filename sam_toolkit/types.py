@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -19,6 +19,9 @@ class Params(BaseModel):
     """The hyperparameters of a component: types, ranges, defaults and help in one place; frozen."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+
+    conventions: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """By the name of a study's `compat`: values of fields, unless an entry says others; its `compat` takes the name."""
 
     def varied(self, **changes: Any) -> Self:
         """Return a validated copy with `changes`; raises pydantic's ValidationError where one breaks a rule."""

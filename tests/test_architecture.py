@@ -21,8 +21,12 @@ LAYERS = (
     ("ops",),
     ("model",),
     ("fills",),
+    ("study.findings",),
     ("study.results",),  # plain values, which reports read
     ("study.statistics",),
+    ("study.scores",),
+    ("study.advice",),
+    ("study.derive",),
     ("component",),
     ("hookspecs",),
     ("methods", "metrics", "perturbations", "sources", "reports"),

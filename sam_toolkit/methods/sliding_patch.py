@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -28,6 +28,8 @@ _Size = tuple[int, int]
 
 class SlidingPatchParams(Params):
     """Hyperparameters of the sliding patch."""
+
+    conventions: ClassVar[Mapping[str, Mapping[str, Any]]] = {"sam-2020": {"border": "floor"}}
 
     patch: int = field(29, ge=1, help="side of the square patch in pixels, at most the image's shorter side")
     stride: int = field(8, ge=1, help="step from one window to the next in pixels")

@@ -12,7 +12,8 @@ import numpy as np
 from sam_toolkit.reports.axes import Axis, axis
 from sam_toolkit.reports.drawing import MUTED, RULE, cycled
 from sam_toolkit.reports.wording import bounded, printable, shortened
-from sam_toolkit.study.results import Interval, Sensitivity, ValueSummary
+from sam_toolkit.study.findings import Interval
+from sam_toolkit.study.results import Sensitivity, ValueSummary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -80,7 +81,7 @@ def _panel(axes: Axes, curves: Curves, along: str, factor: str) -> None:
     default = curves.defaults.get(factor) if along == "settings" else None
     values = [item.value for item in own]
     where = axis(_with_default(values, default))
-    axes.set(xlim=(0, 1), title=shortened(printable(factor), 30))
+    axes.set(xlim=(0, 1), title=shortened(printable(_title(along, factor)), 30))
     axes.grid(axis="y", color=RULE, linewidth=0.6)
     axes.set_axisbelow(True)
     _ticks(axes, where, default)
@@ -91,6 +92,11 @@ def _panel(axes: Axes, curves: Curves, along: str, factor: str) -> None:
         points = [(where.positions[item.value] + shift, item.similarity) for item in own if item.metric == metric]
         _line(axes, sorted(points, key=lambda point: point[0]), (colour, marker), where)
         _floors(axes, [item for item in floors if item.metric == metric], colour)
+
+
+def _title(along: str, factor: str) -> str:
+    """Return the factor, told apart from the same one in a comparison of another kind."""
+    return factor if along in ("settings", "inputs") else f"{factor} ({along})"
 
 
 def _with_default(values: Sequence[str], default: str | None) -> list[str]:

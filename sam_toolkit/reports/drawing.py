@@ -22,6 +22,8 @@ P = ParamSpec("P")
 INK, MUTED, RULE = "#1d2733", "#5a6675", "#dfe3e8"
 COLOURS = ("#0b6fa4", "#c8500f", "#12805c", "#8a4fa3", "#9a7400", "#b83a6b", "#4a5a6a", "#2f8f9d")
 """One a metric or model; each has a contrast of at least 4 to white."""
+LINKED = "map-"
+"""What the id of a picture on the page begins with: a figure may link to it."""
 MARKERS = ("o", "s", "D", "^", "v", "P", "X", "p")
 
 _STYLE: Any = {
@@ -108,7 +110,7 @@ def _clean(root: ElementTree.Element, prefix: str) -> None:
 def _renamed(name: str, value: str, prefix: str) -> str:
     if name == "id":
         return prefix + value
-    if name.endswith("href"):
+    if name.endswith("href") and not value.startswith(f"#{LINKED}"):
         return value.replace("#", f"#{prefix}", 1)
     return re.sub(r"url\(#", f"url(#{prefix}", value)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Collection
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from sam_toolkit.reports.drawing import INK, MUTED, any_alphabet, bare, styled
 from sam_toolkit.reports.forest import Forest, draw_forest
 from sam_toolkit.reports.pictures import overlay, photograph
 from sam_toolkit.reports.ranking import ranking
+from sam_toolkit.reports.stability import Stability, draw_stability
 from sam_toolkit.reports.wording import printable, shortened
 from sam_toolkit.study.results import Results, Sensitivity, Strip, ValueSummary
 
@@ -48,6 +50,16 @@ def similarity_figure(results: Results, experiment: int, model: str, along: str 
     return draw_curves(
         Curves(tuple(filter(wanted, results.values)), tuple(filter(wanted, results.sensitivities)), defaults)
     )
+
+
+@styled
+def stability_figure(results: Results, experiment: int, model: str, anchors: Collection[str] = ()) -> Figure:
+    """Return each image's similarity to the default, setting by setting, beside the settings' mean accuracies.
+
+    Means of accuracy that hardly differ, beside similarities that scatter far, are what averages hide. Dots link to
+    the pictures on the page that are in `anchors`.
+    """
+    return draw_stability(Stability.of(results, experiment, model, anchors))
 
 
 def strip_png(strip: Strip, dpi: int = 144) -> bytes:

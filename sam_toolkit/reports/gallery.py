@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import blake2b
 
 from PIL import Image
 
+from sam_toolkit.reports.drawing import LINKED
 from sam_toolkit.reports.pictures import FULL, SMALL, overlay, photograph, webp
 from sam_toolkit.reports.wording import number
-from sam_toolkit.study.results import Results, Strip
+from sam_toolkit.study.results import Results, Strip, ValueSummary
 
 MANY = 400
 """Pictures from which they are smaller."""
@@ -18,12 +20,24 @@ MOST = 1600
 OPEN = 2
 """Images of an experiment that are open when the page is."""
 
-Scores = Mapping[tuple[str, int, str, str, str, str], list[tuple[str, str]]]
+Place = tuple[str, int, str, str, str, str]
+"""Model, experiment, along, factor, value, image: one map that is compared."""
+Scores = Mapping[Place, list[tuple[str, str]]]
+
+
+def anchor(place: Place) -> str:
+    """Return the id of a map's picture on the page."""
+    return LINKED + blake2b(repr(place).encode(), digest_size=8).hexdigest()
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture as `data:` address, what stands beneath it, and what it shows for those who cannot see it."""
+    """A picture as `data:` address, what stands beneath it, and what it shows for those who cannot see it.
+
+    Attributes:
+        id: its anchor on the page, where it has one.
+        key: the map's key in the store.
+    """
 
     source: str
     width: int
@@ -31,11 +45,13 @@ class Picture:
     label: str
     alt: str
     scores: Sequence[tuple[str, str]] = ()
+    id: str = ""
+    key: str = ""
 
     @classmethod
-    def of(cls, image: Image.Image, label: str, alt: str, scores: Sequence[tuple[str, str]] = ()) -> Picture:
+    def of(cls, image: Image.Image, label: str, alt: str) -> Picture:
         """Return an image as a picture."""
-        return cls(webp(image), *image.size, label, alt, scores)
+        return cls(webp(image), *image.size, label, alt)
 
 
 @dataclass(frozen=True)
@@ -76,6 +92,7 @@ class Gallery:
     images: tuple[str, ...]
     left_out: int
     scores: Scores
+    anchors: Mapping[str, str]
 
     @classmethod
     def of(cls, results: Results) -> Gallery:
@@ -90,7 +107,12 @@ class Gallery:
             total += cost
             if not kept or total <= MOST:
                 kept.append(image)
-        return cls(size, tuple(kept), len(costs) - len(kept), _scores(results))
+        return cls(size, tuple(kept), len(costs) - len(kept), _scores(results), _anchors(results, kept))
+
+    def first(self, item: ValueSummary) -> str:
+        """Return the anchor of the first picture behind a number; empty where none is shown."""
+        places = ((item.model, item.experiment, item.along, item.factor, item.value, image) for image in self.images)
+        return next((name for place in places if (name := anchor(place)) in self.anchors), "")
 
     def plates(self, results: Results, experiment: int) -> Iterator[Plate]:
         """Yield the photographs of an experiment in the study's order."""
@@ -98,41 +120,69 @@ class Gallery:
         images = [image for image in self.images if any(strip.image == image for strip in strips)]
         for place, image in enumerate(images):
             own = [strip for strip in strips if strip.image == image]
-            models = dict.fromkeys(strip.model for strip in own)
-            panels = tuple(self._panel([strip for strip in own if strip.model == model]) for model in models)
+            alike: dict[tuple[str, ...], list[Strip]] = {}
+            for strip in own:
+                alike.setdefault((strip.model, *strip.keys[:1]), []).append(strip)
+            panels = tuple(self._panel(same) for same in alike.values())
             yield Plate(image, place < OPEN, panels)
 
     def _panel(self, strips: list[Strip]) -> Panel:
         """Return a photograph's panel; its strips share photograph and reference map, which are shown once."""
         first = strips[0]
-        photo = Picture.of(photograph(first.photo, self.size), first.target, f"Photograph {first.image}")
-        reference = self._map(first, 0, f"default: {first.labels[0]}" if first.along == "settings" else "default")
+        photo, reference = self.photo(first), self.map(first, 0)
         lines = tuple(
             Line(
                 strip.along,
                 strip.factor,
-                tuple(self._map(strip, place, strip.labels[place]) for place in _others(strip)),
+                tuple(self.map(strip, place) for place in _others(strip)),
             )
             for strip in strips
         )
         return Panel(first.model, first.target, photo, reference, lines, first.signed)
 
-    def _map(self, strip: Strip, place: int, label: str) -> Picture:
-        key = (strip.model, strip.experiment, strip.along, strip.factor, strip.labels[place], strip.image)
-        scores = self.scores.get(key, []) if place else []
+    def photo(self, strip: Strip) -> Picture:
+        """Return the photograph of a strip."""
+        return Picture.of(photograph(strip.photo, self.size), strip.target, f"Photograph {strip.image}")
+
+    def map(self, strip: Strip, place: int) -> Picture:
+        """Return a map of a strip, the reference at place 0, with its scores."""
+        default = "default" if strip.along == "inputs" else f"{_kind(strip)}: {strip.labels[0]}"
+        label = strip.labels[place] if place else default
+        where = _place(strip, place)
+        scores = self.scores.get(where, []) if place else []
         said = f", {', '.join(f'{metric} {score}' for metric, score in scores)}" if scores else ""
         alt = (
             f"Map of {strip.image} by {strip.method}, {strip.factor} {label}{said}" if place else f"Map at the {label}"
         )
-        return Picture.of(overlay(strip.photo, strip.maps[place], strip.signed, self.size), label, alt, scores)
+        picture = Picture.of(overlay(strip.photo, strip.maps[place], strip.signed, self.size), label, alt)
+        key = strip.keys[place] if strip.keys else ""
+        return replace(picture, scores=scores, id=anchor(where) if place else "", key=key)
 
 
 def _others(strip: Strip) -> range:
     return range(1, len(strip.labels))
 
 
+def _kind(strip: Strip) -> str:
+    return "default" if strip.along == "settings" else "reference"
+
+
+def _place(strip: Strip, place: int) -> Place:
+    return strip.model, strip.experiment, strip.along, strip.factor, strip.labels[place], strip.image
+
+
+def _anchors(results: Results, images: Collection[str]) -> dict[str, str]:
+    """Return the anchors of the pictures of some images, with the keys of their maps."""
+    return {
+        anchor(_place(strip, place)): strip.keys[place] if strip.keys else ""
+        for strip in results.strips
+        if strip.image in images
+        for place in _others(strip)
+    }
+
+
 def _scores(results: Results) -> Scores:
-    found: dict[tuple[str, int, str, str, str, str], list[tuple[str, str]]] = {}
+    found: dict[Place, list[tuple[str, str]]] = {}
     for row in results.rows:
         if row.role == "value":
             key = (row.model, row.experiment, row.along, row.factor, row.value, row.image)

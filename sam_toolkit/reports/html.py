@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from sam_toolkit.component import Reporter
-from sam_toolkit.reports.wording import number, printable
+from sam_toolkit.reports.wording import chance, number, printable, ranked
 from sam_toolkit.study.results import Results
 from sam_toolkit.types import Params
 
@@ -46,7 +46,16 @@ def render(results: Results) -> str:
         finalize=lambda value: printable(value) if type(value) is str else value,
     )
     folder = files("sam_toolkit.reports") / "template"
-    environment.filters.update({"number": number, "bracket": bracket, "how": interval_text, "prose": _prose})
+    environment.filters.update(
+        {
+            "number": number,
+            "bracket": bracket,
+            "how": interval_text,
+            "prose": _prose,
+            "ranked": ranked,
+            "chance": chance,
+        }
+    )
     return environment.get_template("report.html.j2").render(
         page=page_of(results),
         style=Markup((folder / "report.css").read_text(encoding="utf-8")),

@@ -6,17 +6,21 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from sam_toolkit.reports.advice import advice
 from sam_toolkit.reports.drawing import svg
-from sam_toolkit.reports.figures import similarity_figure, verdict_figure
+from sam_toolkit.reports.figures import similarity_figure, stability_figure, verdict_figure
 from sam_toolkit.reports.forest import ROWS, Forest
 from sam_toolkit.reports.gallery import Gallery, Plate
+from sam_toolkit.reports.plates import SummaryPlate, summary_plates
 from sam_toolkit.reports.ranking import Knob, metrics_of, places, ranking
 from sam_toolkit.reports.verdict import Verdict, verdicts
-from sam_toolkit.reports.wording import bounded, counted, listed, number
-from sam_toolkit.study.results import AccuracySummary, Experiment, Interval, Results, Sensitivity, ValueSummary
+from sam_toolkit.reports.wording import bounded, capital, counted, listed, number, slug
+from sam_toolkit.study.findings import Agreement, Interval, PairedTest, Rank
+from sam_toolkit.study.results import AccuracySummary, Experiment, Results, Sensitivity, ValueSummary
 
-ALONG = {"settings": "Hyperparameters", "inputs": "Changes of the input"}
-CLEAN = "the unchanged input"
+_LEVEL = 0.05
+"""Level of the tests: all differences of one sign give 2^(1 - images), the smallest p that there is."""
+ALONG = {"settings": "Hyperparameters", "inputs": "Changes of the input", "models": "Changes of the model"}
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,8 @@ class Chapter:
     caption: str
     metrics: list[str]
     knobs: list[Knob]
+    ranks: dict[tuple[str, int, str], Rank]
+    agreements: tuple[Agreement, ...]
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,8 @@ class Factor:
     """A block of the table: a value a line, a metric a column; then index, floor and random by metric."""
 
     name: str
-    default: str
+    along: str
+    reference: str
     values: dict[str, dict[str, ValueSummary]]
     sensitivity: dict[str, Sensitivity]
 
@@ -76,8 +83,12 @@ class Section:
     """Everything about one method entry of the study."""
 
     experiment: Experiment
+    advice: tuple[str, ...]
     curves: tuple[Curve, ...]
+    stabilities: dict[str, str]
     accuracies: tuple[Accuracy, ...]
+    agreements: tuple[Agreement, ...]
+    tests: tuple[PairedTest, ...]
     plates: tuple[Plate, ...]
 
     @property
@@ -93,23 +104,30 @@ class Page:
     results: Results
     facts: str
     chapters: tuple[Chapter, ...]
+    plates: tuple[SummaryPlate, ...]
     sections: tuple[Section, ...]
     gallery: Gallery
     metrics: list[str]
     intervals: bool
+    tests: int
+    tests_can_tell: bool
 
 
 def page_of(results: Results) -> Page:
     """Return the page of a study's results."""
     gallery = Gallery.of(results)
+    tests = sum(math.isfinite(item.p) for item in results.findings.tests)
     return Page(
         results=results,
         facts=_facts(results),
         chapters=tuple(_chapter(results, verdict) for verdict in verdicts(results)),
+        plates=tuple(summary_plates(results, gallery)),
         sections=tuple(_section(results, experiment, gallery) for experiment in results.experiments),
         gallery=gallery,
         metrics=_metrics(results.values),
         intervals=any(bounded(item.similarity) for item in results.values),
+        tests=tests,
+        tests_can_tell=tests * 2.0 ** (1 - len(results.images)) <= _LEVEL,
     )
 
 
@@ -142,10 +160,18 @@ def _metrics(values: Sequence[ValueSummary]) -> list[str]:
 def _chapter(results: Results, verdict: Verdict) -> Chapter:
     knobs = ranking(results, verdict.along)
     metrics = metrics_of(knobs)
-    title = ALONG.get(verdict.along, verdict.along)
+    title = ALONG.get(verdict.along, capital(verdict.along))
     alt = f"{title}: sensitivity index by {listed(metrics)}; the table beneath has the numbers."
-    figure = svg(verdict_figure(results, verdict.along), f"verdict-{verdict.along}-", alt)
-    return Chapter(title, verdict, figure, _caption(results, knobs), metrics, knobs)
+    figure = svg(verdict_figure(results, verdict.along), f"verdict-{slug(verdict.along)}-", alt)
+    ranks = {
+        (item.model, item.experiment, item.factor): item
+        for item in results.findings.ranks
+        if item.along == verdict.along and not item.metric
+    }
+    agreements = [item for item in results.findings.agreements if item.along == verdict.along]
+    together = {item.model for item in agreements if item.experiment is None}
+    kept = tuple(item for item in agreements if item.experiment is None or item.model not in together)
+    return Chapter(title, verdict, figure, _caption(results, knobs), metrics, knobs, ranks, kept)
 
 
 def _caption(results: Results, knobs: list[Knob]) -> str:
@@ -163,8 +189,12 @@ def _caption(results: Results, knobs: list[Knob]) -> str:
 def _section(results: Results, experiment: Experiment, gallery: Gallery) -> Section:
     return Section(
         experiment,
+        tuple(advice(results, experiment.index)),
         tuple(_curves(results, experiment)),
+        dict(_stabilities(results, experiment, gallery)),
         tuple(_accuracies(results, experiment)),
+        tuple(item for item in results.findings.agreements if item.experiment == experiment.index),
+        tuple(item for item in results.findings.tests if item.experiment == experiment.index),
         tuple(gallery.plates(results, experiment.index)),
     )
 
@@ -179,6 +209,16 @@ def _curves(results: Results, experiment: Experiment) -> Iterator[Curve]:
             yield Curve(model, svg(figure, prefix, alt), _metrics(own), tuple(_factors(results, experiment, own)))
 
 
+def _stabilities(results: Results, experiment: Experiment, gallery: Gallery) -> Iterator[tuple[str, str]]:
+    """Yield each model with the figure in which averages hide instability."""
+    for place, model in enumerate(results.models):
+        place_of = (model, experiment.index, "settings")
+        if any((item.model, item.experiment, item.along) == place_of for item in results.values):
+            figure = stability_figure(results, experiment.index, model, gallery.anchors)
+            alt = f"{experiment.method} on {model}: similarity of each image, and mean accuracy, at each setting."
+            yield model, svg(figure, f"stability-{experiment.index}-{place}-", alt)
+
+
 def _factors(results: Results, experiment: Experiment, own: list[ValueSummary]) -> Iterator[Factor]:
     for along, name in dict.fromkeys((item.along, item.factor) for item in own):
         values: dict[str, dict[str, ValueSummary]] = {}
@@ -189,8 +229,9 @@ def _factors(results: Results, experiment: Experiment, own: list[ValueSummary]) 
         found = [
             item for item in results.sensitivities if (item.model, item.experiment, item.along, item.factor) == where
         ]
-        reference = experiment.defaults.get(name, own[0].reference) if along == "settings" else CLEAN
-        yield Factor(name, reference, values, {item.metric: item for item in found})
+        same = next(item for item in own if (item.along, item.factor) == (along, name))
+        reference = experiment.defaults.get(name, same.reference) if along == "settings" else same.reference
+        yield Factor(name, along, reference, values, {item.metric: item for item in found})
 
 
 def _accuracies(results: Results, experiment: Experiment) -> Iterator[Accuracy]:

@@ -10,7 +10,8 @@ from statistics import median
 
 import numpy as np
 
-from sam_toolkit.study.results import Interval, Results, Sensitivity
+from sam_toolkit.study.findings import Interval
+from sam_toolkit.study.results import Results, Sensitivity
 from sam_toolkit.study.statistics import interval
 
 

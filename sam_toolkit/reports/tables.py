@@ -3,63 +3,120 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
-from dataclasses import fields
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from sam_toolkit.component import Reporter
-from sam_toolkit.study.results import AccuracySummary, Interval, Results, Row, Sensitivity, ValueSummary
+from sam_toolkit.study.findings import Advice, Agreement, Interval, PairedTest, Rank
+from sam_toolkit.study.results import AccuracySummary, Results, Row, Sensitivity, ValueSummary
 from sam_toolkit.types import Params
 
-_TABLES: tuple[tuple[str, type[Any], tuple[str, ...]], ...] = (
-    ("rows", Row, ()),
-    ("sensitivity", Sensitivity, ("per_image",)),
-    ("values", ValueSummary, ()),
-    ("accuracy", AccuracySummary, ()),
-)
-"""File, what a line of it is, and fields that follow from the rows."""
+
+@dataclass(frozen=True)
+class _AccuracyRow:
+    """The accuracy of one map."""
+
+    model: str
+    experiment: int
+    method: str
+    setting: str
+    metric: str
+    image: str
+    score: float
+    map: str
+
+
+@dataclass(frozen=True)
+class _Table:
+    """What a line of a table is, fields that other tables have, and whether it is written without a line."""
+
+    kind: type[Any]
+    left_out: tuple[str, ...] = ()
+    always: bool = False
+
+
+_TABLES = {
+    "rows": _Table(Row, always=True),
+    "sensitivity": _Table(Sensitivity, ("per_image",), always=True),
+    "values": _Table(ValueSummary, always=True),
+    "ranks": _Table(Rank),
+    "tests": _Table(PairedTest),
+    "agreement": _Table(Agreement),
+    "advice": _Table(Advice),
+    "accuracy": _Table(AccuracySummary, ("per_image", "maps")),
+    "accuracy-rows": _Table(_AccuracyRow),
+}
 
 
 class CsvReport(Reporter[Params]):
-    """Writes `rows.csv`, `sensitivity.csv`, `values.csv` and, if the study asks for accuracies, `accuracy.csv`.
+    """Writes tables: `rows.csv`, `sensitivity.csv`, `values.csv`, and of the others those that have a line.
 
     UTF-8, a comma between fields, a header of stable names; a number that is not defined is an empty field.
 
     `rows.csv`, every similarity of a pair of maps: model, experiment (position in the study's methods, from 0), method,
-    along, factor, value, reference, metric, image, role (value, rerun, random), score.
+    along, factor, value, reference, metric, image, role (value, rerun, random), score, and the keys in the store of
+    both maps, map and reference_map.
 
     `sensitivity.csv`, one line a model, experiment, factor and metric: model, experiment, method, along, factor, values
     (joined by "; "), reference, metric; then for each of index, similarity, floor and random: `index` (the mean over
     images), `index_low`, `index_high` (ends of the interval), `index_count` (images), `index_undefined` (images without
-    a value), `index_how` (the kind of interval); then deterministic.
+    a value), `index_how` (the kind of interval); then deterministic, within (deviation between an image's values, RMS
+    over images) and across (deviation of images' means).
 
     `values.csv`, the similarity at each value: model, experiment, method, along, factor, value, number, reference,
-    metric, and `similarity` with its interval as above.
+    metric, and with intervals as above `similarity`, `over_random` (by how much it exceeds a random map's: where
+    `over_random_low` is not above 0, a random map explains it) and `under_floor` (by how much a rerun's exceeds it).
 
-    `accuracy.csv`: model, experiment, method, setting, metric, `score` with its interval as above, higher_is_better.
+    `ranks.csv`, the order of what was varied: model, along, metric (empty: median over metrics), rank, experiment,
+    method, factor, index, low and high (ranks of 95 % of bootstrap draws), above_next (share of draws).
+
+    `tests.csv`, Wilcoxon's signed ranks paired by image: kind (similarity, index, accuracy), model, experiment, method,
+    along, metric, first, second, `difference` with its interval, p, corrected (Holm, over all tests).
+
+    `agreement.csv`, Kendall's tau-b between metrics: model, experiment (empty: all together), along, first, second,
+    `tau` with its interval, pairs.
+
+    `advice.csv`: kind (steady, moving, reruns), model, experiment, method, factor, reference, values, moved, tolerance,
+    ends (whether the reference is the largest or smallest value), certainty (share of draws in which it holds), count.
+
+    `accuracy.csv`: model, experiment, method, setting, metric, `score` with its interval as above, higher_is_better;
+    `accuracy-rows.csv` has the score of each image and the key of its map.
     """
 
     name = "csv"
 
     def write(self, results: Results, folder: Path) -> list[Path]:
-        """Write the tables into `folder`; without accuracies there is no `accuracy.csv`."""
+        """Write the tables into `folder`; a table of an earlier run that has no line now is removed."""
         items: dict[str, Sequence[Any]] = {
             "rows": results.rows,
             "sensitivity": results.sensitivities,
             "values": results.values,
+            "ranks": results.findings.ranks,
+            "tests": results.findings.tests,
+            "agreement": results.findings.agreements,
+            "advice": results.findings.advice,
             "accuracy": results.accuracies,
+            "accuracy-rows": list(_accuracy_rows(results.accuracies)),
         }
         folder.mkdir(parents=True, exist_ok=True)
         paths = []
-        for name, kind, left_out in _TABLES:
+        for name, table in _TABLES.items():
             path = folder / f"{name}.csv"
-            if name == "accuracy" and not results.accuracies:
+            if not table.always and not items[name]:
                 path.unlink(missing_ok=True)
                 continue
-            _write(path, _header(kind, left_out), (_line(item, left_out) for item in items[name]))
+            _write(path, _header(table.kind, table.left_out), (_line(item, table.left_out) for item in items[name]))
             paths.append(path)
         return paths
+
+
+def _accuracy_rows(accuracies: Iterable[AccuracySummary]) -> Iterator[_AccuracyRow]:
+    for item in accuracies:
+        for image, score in item.per_image.items():
+            place = (item.model, item.experiment, item.method, item.setting, item.metric)
+            yield _AccuracyRow(*place, image, score, item.maps.get(image, ""))
 
 
 def _write(path: Path, header: list[str], lines: Iterable[list[str]]) -> None:

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sam_toolkit.reports.ranking import Knob, index_by, lead, metrics_of, ranking
-from sam_toolkit.reports.wording import bounded, counted, listed, measured, number
-from sam_toolkit.study.results import Interval, Results
+from sam_toolkit.reports.wording import bounded, capital, counted, listed, measured, number
+from sam_toolkit.study.findings import Interval
+from sam_toolkit.study.results import Results
 from sam_toolkit.study.statistics import LEAST
 
 _MODELS_NAMED = 3
@@ -21,6 +22,16 @@ _LOW_FLOOR = 0.75
 """Similarity of reruns under which the text points it out."""
 _FAR_APART = 0.25
 """Difference between metrics' indices that the text points out."""
+_KINDS = {
+    "settings": "hyperparameters",
+    "inputs": "combinations of a method and a change of its input",
+    "models": "combinations of a method and a change of its model",
+}
+_WHATS = {
+    "settings": "The hyperparameter",
+    "inputs": "The change of the input",
+    "models": "The change of the model",
+}
 
 
 @dataclass(frozen=True)
@@ -64,7 +75,7 @@ def _headlines(by_model: dict[str, list[Knob]], along: str) -> Iterator[str]:
     for model, knobs in by_model.items():
         where = f"With {model}, " if len(by_model) > 1 else ""
         sentence = _headline(knobs, along)
-        yield where + sentence if where else _capital(sentence)
+        yield where + sentence if where else capital(sentence)
 
 
 def _headline(knobs: list[Knob], along: str) -> str:
@@ -80,10 +91,9 @@ def _headline(knobs: list[Knob], along: str) -> str:
     count = sum(math.isfinite(knob.index) for knob in knobs)
     most = f"{' the most' if count > 1 else ''}{_no_further(top.index)}"
     doubt = " Its lead is not settled." if _is_open(knobs) else ""
-    if along == "settings":
-        among = f"of {count} hyperparameters, " if count > 1 else ""
+    among = f"of {count} {_KINDS[_axis(along)]}, " if count > 1 else ""
+    if _axis(along) == "settings":
         return f"{among}`{top.factor}` moves the map of {top.name}{most}: {how}.{doubt}"
-    among = f"of {count} combinations of a method and a change of its input, " if count > 1 else ""
     return f"{among}the map of {top.name} under `{top.factor}` moves{most}: {how}.{doubt}"
 
 
@@ -98,11 +108,12 @@ def _is_open(knobs: list[Knob]) -> bool:
 
 
 def _what(factor: str, name: str, along: str) -> str:
-    return f"the map of {name} {'with' if along == 'settings' else 'under'} `{factor}`"
+    return f"the map of {name} {'with' if _axis(along) == 'settings' else 'under'} `{factor}`"
 
 
-def _capital(sentence: str) -> str:
-    return sentence[:1].upper() + sentence[1:]
+def _axis(along: str) -> str:
+    """Return what two maps differ in, of "pairs of settings" the settings, of "models, from gradient" the models."""
+    return along.partition(",")[0].removeprefix("pairs of ")
 
 
 def _first_places(by_model: dict[str, list[Knob]], along: str) -> str:
@@ -115,7 +126,7 @@ def _first_places(by_model: dict[str, list[Knob]], along: str) -> str:
     firsts = [f"`{factor}` of {name} with {counted(count, 'model')}" for (factor, name), count in counts.most_common(3)]
     rest = len(counts) - len(firsts)
     more = [f"{rest} others with the rest"] if rest else []
-    what = "The hyperparameter" if along == "settings" else "The change of the input"
+    what = _WHATS[_axis(along)]
     return f"{what} that moves a map the most, of {len(by_model)} models: {listed([*firsts, *more])}."
 
 
@@ -158,8 +169,9 @@ def _by_metric(knob: Knob) -> str:
 def _cautions(results: Results, by_model: dict[str, list[Knob]]) -> Iterator[str]:
     knobs = [knob for group in by_model.values() for knob in group]
     if not _has_intervals(knobs):
+        images = max((item.index.count for knob in knobs for item in knob.by_metric.values()), default=0)
         yield (
-            f"There are no confidence intervals: {counted(len(results.images), 'image')}, {LEAST} needed. "
+            f"There are no confidence intervals: {counted(images, 'image')}, {LEAST} needed. "
             "The numbers and their order describe what was looked at, and say little about other images."
         )
     for model, group in by_model.items():

@@ -6,10 +6,12 @@ import math
 import re
 from collections.abc import Sequence
 
-from sam_toolkit.study.results import Interval
+from sam_toolkit.study.findings import Interval, Rank
 
 UNDEFINED = "–"
 """Stands where a number is not defined."""
+_LEAST_CHANCE = 0.001
+"""Smallest p that is written out."""
 
 
 def number(value: float) -> str:
@@ -35,6 +37,30 @@ def measured(interval: Interval) -> str:
         return "undefined"
     how = f"95 % CI {ends(interval)}" if bounded(interval) else "no interval"
     return f"{number(interval.mean)} ({how}, {counted(interval.count, 'image')})"
+
+
+def chance(p: float) -> str:
+    """Return a p-value with three digits: "0.034", "< 0.001", "–"."""
+    if not math.isfinite(p):
+        return UNDEFINED
+    return f"< {_LEAST_CHANCE}" if p < _LEAST_CHANCE else f"{p:.3f}"
+
+
+def ranked(rank: Rank) -> list[str]:
+    """Return "rank 2 [1 to 3]" and "above next: 97 %", where there are bootstrap draws that say so."""
+    ends = f" [{rank.low:.0f} to {rank.high:.0f}]" if math.isfinite(rank.low) else ""
+    above = [f"above next: {100 * rank.above_next:.0f} %"] if math.isfinite(rank.above_next) else []
+    return [f"rank {rank.rank}{ends}", *above]
+
+
+def capital(sentence: str) -> str:
+    """Return a sentence with a capital first letter."""
+    return sentence[:1].upper() + sentence[1:]
+
+
+def slug(text: str) -> str:
+    """Return a text that can stand in an id: "pairs-of-settings"."""
+    return re.sub(r"\W+", "-", text).strip("-")
 
 
 def counted(count: int, noun: str) -> str:

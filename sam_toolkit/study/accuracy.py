@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -80,9 +81,11 @@ def _summaries(
     study: Study, subject: Subject, store: Store, what: tuple[MethodUse, AccuracyUse], keys: list[list[str]]
 ) -> Iterator[AccuracySummary]:
     use, accuracy = what
+    names = [photo.name for photo in subject.photos]
     for metric_setting in accuracy.settings:
         for position, setting in enumerate(use.settings):
-            own = [score_key(accuracy.metric, metric_setting, row[position]) for row in keys]
+            maps = [row[position] for row in keys]
+            own = [score_key(accuracy.metric, metric_setting, key) for key in maps]
             known = store.scores(own)
             values = np.array([known[key].value if key in known else np.nan for key in own])
             yield AccuracySummary(
@@ -93,6 +96,10 @@ def _summaries(
                 metric=metric_text(accuracy.metric, metric_setting),
                 score=interval(values, study.seed),
                 higher_is_better=accuracy.metric.higher_is_better,
+                per_image={
+                    name: value for name, value in zip(names, values.tolist(), strict=True) if not math.isnan(value)
+                },
+                maps=dict(zip(names, maps, strict=True)),
             )
 
 

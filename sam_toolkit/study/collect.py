@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from sam_toolkit.study.accuracy import accuracy_rows, accuracy_summaries
+from sam_toolkit.study.derive import derive
+from sam_toolkit.study.findings import Interval
 from sam_toolkit.study.labels import setting_text, value_text
 from sam_toolkit.study.plan import Plan
 from sam_toolkit.study.prepare import Subject
-from sam_toolkit.study.results import Experiment, Failure, Interval, Results
+from sam_toolkit.study.results import Experiment, Failure, Results
 from sam_toolkit.study.spec import MethodUse, Study
 from sam_toolkit.study.statistics import FEW, LEAST
 from sam_toolkit.study.store import Store
@@ -24,21 +26,25 @@ def collect(
     """Return the results of a study, as far as its store has them."""
     found = list(tables(study, subjects, store))
     sensitivity = tuple(item for table in found for item in sensitivities(table, study.seed))
+    scores = tuple(row for table in found for row in rows(table))
+    accuracies = tuple(accuracy_summaries(study, subjects, store))
+    experiments = tuple(_experiment(use) for use in study.methods)
     return Results(
         title=study.title,
         provenance=dict(made_by),
         cost={**_cost(plan, store), **_scoring_cost(study, subjects, plan, store)},
         models=tuple(subject.name for subject in subjects),
         images=_targets(subjects),
-        experiments=tuple(_experiment(use) for use in study.methods),
-        rows=tuple(row for table in found for row in rows(table)),
+        experiments=experiments,
+        rows=scores,
         values=tuple(item for table in found for item in value_summaries(table, study.seed)),
         sensitivities=sensitivity,
-        accuracies=tuple(accuracy_summaries(study, subjects, store)),
+        accuracies=accuracies,
         strips=tuple(strips(study, subjects, store, STRIP_IMAGES)),
         failures=tuple(_failures(study, subjects, plan, store)),
         notes=_notes(subjects, [item.index for item in sensitivity]),
         study=study.text,
+        findings=derive(scores, sensitivity, accuracies, experiments, study.seed),
     )
 
 
@@ -96,7 +102,7 @@ def _failures(study: Study, subjects: tuple[Subject, ...], plan: Plan, store: St
 
 def _notes(subjects: tuple[Subject, ...], indices: list[Interval]) -> tuple[str, ...]:
     count = len(subjects[0].photos)
-    notes = ["Each map is divided by its largest absolute value before it is compared."]
+    notes = ["Each map is divided by its largest absolute value before it is compared, unless a metric says otherwise."]
     if count < LEAST:
         notes.append(f"Images: {count}. Confidence intervals need {LEAST}; {FEW} or more are advised.")
     elif count < FEW:

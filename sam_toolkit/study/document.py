@@ -46,6 +46,7 @@ class Document:
         keys: where each key stands.
         unreadable: values that no rule can be held against; what they are was refused.
         problems: what was refused so far, in the order it was found.
+        bundle: the conventions that the whole study keeps, by name.
     """
 
     text: str
@@ -56,6 +57,12 @@ class Document:
     keys: dict[Address, Place] = field(default_factory=dict)
     unreadable: set[Address] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
+    bundle: str | None = None
+
+    @property
+    def title(self) -> str:
+        """Return what the study is called where it does not say it: its file's name."""
+        return Path(self.name).stem or "study"
 
     def refuse(self, address: Address, message: str, place: Place | None = None) -> None:
         """Note a problem at `place`, or else where the value at `address` or the nearest around it stands."""

@@ -14,11 +14,15 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from sam_toolkit.model import Model
+from sam_toolkit.study.cost import Cost, accuracy_costs, method_costs, together
 from sam_toolkit.study.execute import resolve_device
 from sam_toolkit.study.labels import metric_text, setting_text
-from sam_toolkit.study.plan import Group, Scoring, make_plan
+from sam_toolkit.study.plan import Group, Plan, Scoring, make_plan
 from sam_toolkit.study.prepare import Subject, prepare
 from sam_toolkit.study.spec import CLEAN, Study
+
+MAPS, ALL = "all maps", "all maps and accuracies"
+"""What sums are called in an estimate's costs."""
 
 _TIMED_ROWS = 8
 _MIB = 2**20
@@ -42,7 +46,11 @@ class Line:
 
 @dataclass(frozen=True)
 class Estimate:
-    """The cost of a study that starts from an empty store; seconds are measured on a few rows, then multiplied."""
+    """The cost of a study that starts from an empty store; seconds are measured on a few rows, then multiplied.
+
+    Attributes:
+        costs: by method, then of all maps, by accuracy, and of everything.
+    """
 
     title: str
     device: str
@@ -55,10 +63,11 @@ class Estimate:
     memory_bytes: int
     seconds: float
     groups: tuple[Line, ...]
+    costs: tuple[Cost, ...]
 
     def as_json(self) -> dict[str, Any]:
         """Return the estimate as JSON values."""
-        return asdict(self)
+        return {**asdict(self), "costs": [{**asdict(cost), "share": cost.share} for cost in self.costs]}
 
 
 class Forgetful:
@@ -93,6 +102,18 @@ def estimate(study: Study, device: str) -> Estimate:
         memory_bytes=max(memory),
         seconds=plan.images * sum(line.seconds for line in lines),
         groups=tuple(lines),
+        costs=_costs(study, subjects, plan),
+    )
+
+
+def _costs(study: Study, subjects: tuple[Subject, ...], plan: Plan) -> tuple[Cost, ...]:
+    """Return the cost of each method and accuracy, and of all together."""
+    methods, accuracies = method_costs(study, subjects), accuracy_costs(plan)
+    return (
+        *methods,
+        together(MAPS, methods),
+        *accuracies,
+        *([together(ALL, [*methods, *accuracies])] if accuracies else []),
     )
 
 
@@ -140,6 +161,22 @@ def _timed(model: Model, work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
+def _cost_table(costs: tuple[Cost, ...]) -> Table:
+    """Return what is saved by sharing: rows of the settings together, and each by itself."""
+    lines = Table(
+        "rows an image",
+        "together",
+        "each setting by itself",
+        "share",
+        "floors besides",
+        title="Cost of the experiments",
+    )
+    for cost in costs:
+        numbers = (f"{cost.rows:,}", f"{cost.alone:,}", f"{100 * cost.share:.0f} %", f"{cost.floors:,}")
+        lines.add_row(cost.name, *numbers, style="bold" if cost.name in (MAPS, ALL) else "")
+    return lines
+
+
 def table(found: Estimate) -> RenderableType:
     """Return the estimate for a terminal."""
     lines = Table(
@@ -151,6 +188,7 @@ def table(found: Estimate) -> RenderableType:
     times = found.rows_alone / found.rows if found.rows else 1.0
     return Together(
         lines,
+        _cost_table(found.costs),
         f"{found.maps:,} maps of {found.images} images in {found.tasks} tasks on {found.device}.",
         f"Network rows: {found.rows:,}, against {found.rows_alone:,} without sharing ({times:.1f} times as many).",
         f"Store: {found.store_bytes / _MIB:,.0f} MiB. Memory for a batch: {found.memory_bytes / _MIB:,.0f} MiB.",

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from sam_toolkit.component import KINDS, Component
+from sam_toolkit.component import KINDS, Component, PairMetric
 from sam_toolkit.errors import PluginError
 from sam_toolkit.registry import Registry
 from sam_toolkit.study.document import Node, shown
 from sam_toolkit.study.settings import product, read_fields
+from sam_toolkit.study.treatment import treated
 from sam_toolkit.types import Params
 
 C = TypeVar("C", bound=Component[Any])
@@ -61,7 +62,8 @@ def expand(entries: Iterable[Node], kind: type[C], registry: Registry) -> list[t
         if found is None:
             continue
         component, node = found
-        settings = product(read_fields(component.Params, node, component.name))
+        params = treated(component) if issubclass(component, PairMetric) else component.Params
+        settings = product(read_fields(params, node, component.name))
         keys = [(component.name, setting.canonical()) for setting in settings]
         pairs = zip(keys, settings, strict=True)
         fresh = tuple(setting for key, setting in pairs if first.setdefault(key, entry) is entry)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 from sam_toolkit.component import MapMetric, Method
+from sam_toolkit.errors import SpecError
 from sam_toolkit.study.grouping import groups
 from sam_toolkit.study.keys import map_key, variant_text
 from sam_toolkit.study.prepare import Subject
@@ -91,11 +93,16 @@ class Plan:
 
 def needed_settings(study: Study, use: MethodUse, variant: int) -> tuple[Params, ...]:
     """Return the settings of an experiment whose maps some comparison or accuracy needs at an input variant."""
-    along = {comparison.along for comparison in study.compare}
+    axes = {comparison.axis for comparison in study.compare if comparison.covers(use)}
     if variant > 0:
-        return (use.default,) if "inputs" in along else ()
-    settings = use.settings if "settings" in along or study.accuracy else (use.default,)
-    return (*settings, *reruns(study, use))
+        return (use.default,) if "inputs" in axes else ()
+    return (*varied_settings(study, use), *reruns(study, use))
+
+
+def varied_settings(study: Study, use: MethodUse) -> tuple[Params, ...]:
+    """Return the settings of an experiment that the clean input needs, without those of its floor."""
+    axes = {comparison.axis for comparison in study.compare if comparison.covers(use)}
+    return use.settings if axes & {"settings", "models"} or study.accuracy else (use.default,)
 
 
 def reruns(study: Study, use: MethodUse) -> tuple[Params, ...]:
@@ -106,6 +113,7 @@ def reruns(study: Study, use: MethodUse) -> tuple[Params, ...]:
 
 def make_plan(study: Study, subjects: tuple[Subject, ...]) -> Plan:
     """Return the plan: a function of the study and its subjects alone, whatever was computed before."""
+    _check_sizes(study, subjects)
     found = tuple(_groups(study, subjects))
     tasks: dict[str, Task] = {}
     for group in found:
@@ -114,6 +122,20 @@ def make_plan(study: Study, subjects: tuple[Subject, ...]) -> Plan:
     images = len(subjects[0].photos)
     ordered = sorted(tasks.values(), key=lambda task: (task.model, task.images[0]))
     return Plan(found, tuple(ordered), images, tuple(_scorings(study, subjects)))
+
+
+def _check_sizes(study: Study, subjects: tuple[Subject, ...]) -> None:
+    """Refuse to compare maps of different sizes."""
+    sizes = {subject.name: subject.shape[1:] for subject in subjects}
+    for comparison in study.compare:
+        every = comparison.axis == "models" and comparison.pairs
+        for one, other in combinations(sizes, 2) if every else comparison.twins.items():
+            if sizes[one] != sizes[other]:
+                (height, width), (other_height, other_width) = sizes[one], sizes[other]
+                raise SpecError(
+                    f"Maps of {one!r} ({height} x {width}) and {other!r} ({other_height} x {other_width}) are compared "
+                    "along models, so their images must have one size: set `preprocessing: {crop: ...}` of either."
+                )
 
 
 def scored_maps(study: Study) -> tuple[tuple[type[Method[Any]], Params], ...]:
@@ -143,11 +165,12 @@ def _scorings(study: Study, subjects: tuple[Subject, ...]) -> Iterator[Scoring]:
 def _groups(study: Study, subjects: tuple[Subject, ...]) -> Iterator[Group]:
     for model, subject in enumerate(subjects):
         for variant in range(len(study.inputs)):
-            for uses in _by_method(study.methods):
+            for uses in by_method(study.methods):
                 yield from _method_groups(study, (model, variant), uses, subject.shape)
 
 
-def _by_method(uses: Iterable[MethodUse]) -> list[list[MethodUse]]:
+def by_method(uses: Iterable[MethodUse]) -> list[list[MethodUse]]:
+    """Return the experiments of each method."""
     found: dict[type[Method], list[MethodUse]] = {}  # type: ignore[type-arg]
     for use in uses:
         found.setdefault(use.method, []).append(use)

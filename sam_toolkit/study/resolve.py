@@ -4,26 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from sam_toolkit.component import MapMetric, Method, PairMetric, Perturbation
+from sam_toolkit.component import KINDS, MapMetric, Method, Perturbation
+from sam_toolkit.errors import near
 from sam_toolkit.images import Photo
 from sam_toolkit.registry import Registry
+from sam_toolkit.study.comparisons import Subjects, read_comparisons, usual_comparisons
 from sam_toolkit.study.document import Node, shown
 from sam_toolkit.study.labels import input_text
-from sam_toolkit.study.lookup import components, expand, find
+from sam_toolkit.study.lookup import expand, find
 from sam_toolkit.study.material import Given, read_images, read_models
 from sam_toolkit.study.settings import around, read_default, read_fields
-from sam_toolkit.study.spec import CLEAN, AccuracyUse, Comparison, InputUse, MethodUse, MetricUse, Study
+from sam_toolkit.study.spec import CLEAN, AccuracyUse, InputUse, MethodUse, Study
+from sam_toolkit.study.treatment import Treatment
 from sam_toolkit.study.validate import validate
+from sam_toolkit.study.variants import VARIANTS, choose
 from sam_toolkit.study.yaml_loader import read_mapping, read_study_file
 from sam_toolkit.types import Params, field
-
-USUAL_METRICS = ("ssim", "spearman", "hog")
-"""Pair metrics of a study that does not say what to compare, where they are known."""
-
-Along = Literal["settings", "inputs"]
-_REFERENCES: dict[Along, str] = {"settings": "default", "inputs": CLEAN}
 
 
 class _Head(Params):
@@ -36,7 +34,7 @@ class _Head(Params):
 
 
 _PLAIN = {name.replace("_", "-"): name for name in _Head.model_fields}
-_KEYS = (*_PLAIN, "models", "images", "inputs", "methods", "compare", "accuracy")
+_KEYS = (*_PLAIN, "models", "images", "inputs", "methods", "compare", "accuracy", "compat")
 
 
 def load_study(
@@ -45,16 +43,19 @@ def load_study(
     *,
     models: Given | None = None,
     photos: Sequence[Photo] | None = None,
+    variants: Sequence[str] = (),
 ) -> Study:
     """Return the study in a YAML file, or in a mapping of what would stand there, checked before any work.
 
     `models` are modules that the study may name; it takes all if it has no `models`. `photos` take the place
-    of its images. Relative paths in a file start at its folder. Raises SpecError that lists every problem.
+    of its images. `variants` are some of those that it names under `on`. Relative paths in a file start at its
+    folder. Raises SpecError that lists every problem.
     """
     if isinstance(path_or_mapping, Mapping):
         document = read_mapping(path_or_mapping)
     else:
         document = read_study_file(Path(path_or_mapping))
+    choose(document, variants, _KEYS)
     study = _study(document.root(), registry, models or {}, photos)
     document.check()
     assert study is not None
@@ -62,19 +63,22 @@ def load_study(
 
 
 def _study(root: Node, registry: Registry, models: Given, photos: Sequence[Photo] | None) -> Study | None:
-    nodes = root.fields(_KEYS, "a study")
+    nodes = root.fields((*_KEYS, VARIANTS), "a study")
+    root.document.bundle = _bundle(nodes.get("compat"), registry)
     head = validate(_Head, {_PLAIN[key]: node for key, node in nodes.items() if key in _PLAIN}, root, "a study")
     uses = read_models(root, registry, models)
     images = read_images(root, registry, photos)
     inputs = _inputs(nodes.get("inputs"), registry)
     methods = _methods(root, registry)
-    varied = len(inputs) > 1
-    compare = _compare(nodes["compare"], registry, varied) if "compare" in nodes else _usual(registry, varied)
+    if "compare" in nodes:
+        compare = read_comparisons(nodes["compare"], registry, Subjects(uses, inputs, methods))
+    else:
+        compare = usual_comparisons(root, registry, varied=len(inputs) > 1)
     accuracy = expand(nodes["accuracy"].items("metrics"), MapMetric, registry) if "accuracy" in nodes else []
     if head is None or images is None:
         return None
     return Study(
-        title=head.title or Path(root.document.name).stem or "study",
+        title=head.title or root.document.title,
         seed=head.seed,
         models=uses,
         images=images,
@@ -86,6 +90,20 @@ def _study(root: Node, registry: Registry, models: Given, photos: Sequence[Photo
         random_maps=head.random_maps,
         text=root.document.text,
     )
+
+
+def _bundle(node: Node | None, registry: Registry) -> str | None:
+    """Return the conventions that the whole study keeps; a name that no component knows is refused."""
+    if node is None or node.value is None:
+        return None
+    installed = [entry.component.Params for kind in KINDS for entry in registry.entries(kind)]
+    params: list[type[Params]] = [Treatment, *installed]
+    known = sorted({name for each in params for name in each.conventions})
+    if node.value in known:
+        return str(node.value)
+    hint = near(node.value, known) if isinstance(node.value, str) else ""
+    node.refuse(f"no component has the conventions {shown(node.value)}; known: {', '.join(known)}.{hint}")
+    return None
 
 
 def _inputs(node: Node | None, registry: Registry) -> tuple[InputUse, ...]:
@@ -128,44 +146,3 @@ def _method(index: int, entry: Node, registry: Registry) -> MethodUse | None:
         node.child("grid").refuse(f"should be true or false; got {shown(grid)}.")
     sweep = around(fields, default, grid is True)
     return None if sweep is None else MethodUse(index, method, sweep.default, sweep.axes, sweep.settings, grid is True)
-
-
-def _usual(registry: Registry, varied: bool) -> tuple[Comparison, ...]:
-    known = components(registry, PairMetric)
-    metrics = tuple(MetricUse(known[name], (known[name].setting(),)) for name in USUAL_METRICS if name in known)
-    along: tuple[Along, ...] = ("settings", "inputs") if varied else ("settings",)
-    return tuple(Comparison(each, metrics) for each in along if metrics)
-
-
-def _compare(node: Node, registry: Registry, varied: bool) -> tuple[Comparison, ...]:
-    first: dict[Along, Node] = {}
-    comparisons = []
-    for entry in node.items("comparisons"):
-        fields = entry.fields(("along", "with", "metrics"), "a comparison")
-        along = _along(entry, fields, varied)
-        metrics = expand(fields["metrics"].items("metrics"), PairMetric, registry) if "metrics" in fields else []
-        if "metrics" not in fields or fields["metrics"].value == []:
-            entry.refuse("a comparison needs 'metrics': a list such as [ssim, {ssim: {window: [5, 7]}}].")
-        if along is None:
-            continue
-        if first.setdefault(along, entry) is not entry:
-            entry.refuse(f"{first[along].label} goes along {along} too; put their metrics into one.")
-        uses = (MetricUse(metric, settings) for metric, settings in metrics)
-        comparisons.append(Comparison(along, tuple(uses)))
-    return tuple(comparisons)
-
-
-def _along(entry: Node, fields: Mapping[str, Node], varied: bool) -> Along | None:
-    if "along" not in fields:
-        entry.refuse(f"a comparison needs 'along': {' or '.join(_REFERENCES)}.")
-        return None
-    node = fields["along"]
-    if not node.one_of(_REFERENCES):
-        return None
-    along: Along = node.value
-    if along == "inputs" and not varied:
-        node.refuse("there are no inputs to compare: list a perturbation under 'inputs', besides the clean one.")
-    if "with" in fields and fields["with"].value != _REFERENCES[along]:
-        wanted = _REFERENCES[along]
-        fields["with"].refuse(f"maps along {along} are compared with {wanted!r}; got {shown(fields['with'].value)}.")
-    return along

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from pydantic import ConfigDict
 from torch import Tensor
+
+from sam_toolkit.study.findings import Findings, Interval
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class Row:
         image: the photograph's name.
         role: "value", or a floor: "rerun" (another seed, nothing else) or "random" (a random map of the same range).
         score: the similarity; NaN where it is undefined.
+        map: key in the store of the map that is compared; "" for a random one.
+        reference_map: key of the map that it is compared with.
     """
 
     model: str
@@ -39,32 +43,18 @@ class Row:
     image: str
     role: Literal["value", "rerun", "random"]
     score: float
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A mean over images with its confidence interval.
-
-    Attributes:
-        mean: NaN where no image has a value.
-        low: end of the interval; NaN where there are too few images for one.
-        high: other end.
-        count: images that have a value.
-        undefined: images for which the score is undefined.
-        how: the interval's kind, as text ("95 % BCa bootstrap over 12 images"; "no interval: 5 images, 8 needed").
-    """
-
-    mean: float
-    low: float
-    high: float
-    count: int
-    undefined: int
-    how: str
+    map: str = ""
+    reference_map: str = ""
 
 
 @dataclass(frozen=True)
 class ValueSummary:
-    """One point of a curve: the similarity at one value of one factor, over images."""
+    """One point of a curve: the similarity at one value of one factor, over images.
+
+    Attributes:
+        over_random: by how much the map is more alike than a random one, paired by image.
+        under_floor: by how much the map is less alike than a rerun's, paired by image.
+    """
 
     model: str
     experiment: int
@@ -76,6 +66,18 @@ class ValueSummary:
     reference: str
     metric: str
     similarity: Interval
+    over_random: Interval
+    under_floor: Interval
+
+    @property
+    def explained_by_random(self) -> bool:
+        """Return whether the similarity is no more than a random map has: its interval, or mean, is not above it."""
+        return self.over_random.could_be_nothing
+
+    @property
+    def explained_by_rerun(self) -> bool:
+        """Return whether the map moves no more than with another seed."""
+        return self.under_floor.could_be_nothing
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,8 @@ class Sensitivity:
         random: similarity to a random map of the same range.
         per_image: index by photograph.
         deterministic: whether the floor is 1 because nothing is drawn.
+        within: deviation between the values of one image: root of the mean over images of the variance, as SAM has it.
+        across: standard deviation over images of their mean similarity.
     """
 
     model: str
@@ -105,11 +109,18 @@ class Sensitivity:
     random: Interval
     per_image: Mapping[str, float]
     deterministic: bool
+    within: float
+    across: float
 
 
 @dataclass(frozen=True)
 class AccuracySummary:
-    """An accuracy of the maps of one setting, over images."""
+    """An accuracy of the maps of one setting, over images.
+
+    Attributes:
+        per_image: the accuracy by photograph, where it is defined.
+        maps: key in the store of each photograph's map.
+    """
 
     model: str
     experiment: int
@@ -118,6 +129,8 @@ class AccuracySummary:
     metric: str
     score: Interval
     higher_is_better: bool
+    per_image: Mapping[str, float] = field(default_factory=dict)
+    maps: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -130,6 +143,7 @@ class Strip:
         labels: one a map, the reference first ("samples=50", "samples=200", ...).
         maps: `[K, H, W]`, scaled for comparison: [-1, 1] where signed, else [0, 1].
         signed: whether the maps are signed.
+        keys: the maps' keys in the store.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(arbitrary_types_allowed=True)
@@ -145,6 +159,7 @@ class Strip:
     labels: tuple[str, ...]
     maps: Tensor
     signed: bool
+    keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -189,6 +204,7 @@ class Results:
         images: photograph name to its target as text, by model ("espresso (967), given").
         notes: sentences that a reader must know (few images, undefined scores, scaling).
         study: the study file as read, to repeat it; empty where there was none.
+        findings: what follows from the scores.
     """
 
     title: str
@@ -205,3 +221,4 @@ class Results:
     failures: tuple[Failure, ...]
     notes: tuple[str, ...]
     study: str = ""
+    findings: Findings = field(default_factory=Findings)

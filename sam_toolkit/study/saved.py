@@ -41,7 +41,7 @@ def save(results: Results, folder: Path) -> None:
     strips = []
     for number, strip in enumerate(results.strips):
         photo = f"photo/{strip.model}/{strip.image}"
-        tensors[photo] = strip.photo.contiguous()
+        tensors[photo] = strip.photo.contiguous().clone()  # models can share a photograph, a file cannot
         tensors[f"maps/{number}"] = strip.maps.contiguous()
         texts = {field.name: getattr(strip, field.name) for field in fields(strip)}
         strips.append({**texts, "photo": photo, "maps": f"maps/{number}"})
@@ -75,5 +75,6 @@ def _strip(item: dict[str, Any], tensors: dict[str, Tensor]) -> Strip:
         "photo": tensors[item["photo"]],
         "maps": tensors[item["maps"]],
         "labels": tuple(item["labels"]),
+        "keys": tuple(item.get("keys", ())),
     }
     return Strip(**values)

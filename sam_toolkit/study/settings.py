@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
 
 from sam_toolkit.study.document import Node, shown
-from sam_toolkit.study.validate import attempt, refuse_faults, rule, takes_list, validate
+from sam_toolkit.study.validate import attempt, refuse_faults, rule, takes_list, takes_word, validate
 from sam_toolkit.types import Params
 
 MOST_SETTINGS = 10_000
@@ -28,6 +28,7 @@ class Fields:
         name: what messages call the component.
         fixed: fields with one value.
         swept: fields with a list of values.
+        usual: fields with the value that the whole study's conventions give them.
     """
 
     params: type[Params]
@@ -35,6 +36,7 @@ class Fields:
     name: str
     fixed: Mapping[str, Node]
     swept: Mapping[str, Sequence[Node]]
+    usual: Mapping[str, Node]
 
     def validate(self, given: Mapping[str, Node]) -> Params | None:
         """Return the setting of these values; None where a problem was noted."""
@@ -63,7 +65,19 @@ def read_fields(params: type[Params], entry: Node, name: str, without: Collectio
             given[key].refuse("an empty list sweeps nothing; give values, or leave it out.")
         _refuse_repeats(nodes)
     fixed = {key: node for key, node in given.items() if key not in swept}
-    return Fields(params, entry, name, fixed, {key: nodes for key, nodes in swept.items() if nodes})
+    lines = {key: nodes for key, nodes in swept.items() if nodes}
+    return Fields(params, entry, name, fixed, lines, usual_values(params, entry))
+
+
+def usual_values(params: type[Params], entry: Node) -> dict[str, Node]:
+    """Return the values that the whole study's conventions give to fields, as if `entry` said them."""
+    bundle = entry.document.bundle
+    if bundle is None:
+        return {}
+    values = dict(params.conventions.get(bundle, {}))
+    if takes_word(params, "compat", bundle):
+        values["compat"] = bundle
+    return {key: replace(entry, value=value, label=f"{entry.label}.{key}") for key, value in values.items()}
 
 
 def given_fields(params: type[Params], entry: Node, name: str, without: Collection[str] = ()) -> dict[str, Node]:
@@ -84,7 +98,7 @@ def read_default(fields: Fields, node: Node) -> dict[str, Node]:
 
 def product(fields: Fields) -> tuple[Params, ...]:
     """Return every combination of the listed values, in order; empty where a problem was noted."""
-    first = {**fields.fixed, **{key: nodes[0] for key, nodes in fields.swept.items()}}
+    first = {**fields.usual, **fields.fixed, **{key: nodes[0] for key, nodes in fields.swept.items()}}
     base = fields.validate(first)
     others = [node for nodes in fields.swept.values() for node in nodes[1:]]
     if not _check_each(fields, first, others, whole=base is not None) or base is None:
@@ -97,9 +111,10 @@ def product(fields: Fields) -> tuple[Params, ...]:
 def around(fields: Fields, default: Mapping[str, Node], grid: bool) -> Sweep | None:
     """Return the settings around the default, one field at a time or, for a `grid`, their product.
 
-    A field starts from its value in `default`, or else from its own default. None where a problem was noted.
+    A field starts from its value in `default`, or else in the study's conventions, or else from its own default. None
+    where a problem was noted.
     """
-    start = {**fields.fixed, **default}
+    start = {**fields.usual, **fields.fixed, **default}
     reference = fields.validate(start)
     values = [node for nodes in fields.swept.values() for node in nodes]
     if not _check_each(fields, start, values, whole=reference is not None) or reference is None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sam_toolkit.component import ImageSource, MapMetric, Method, ModelSource, PairMetric, Perturbation
 from sam_toolkit.images import Photo
 from sam_toolkit.model import Model
 from sam_toolkit.types import Params
+
+Axis = Literal["settings", "inputs", "models"]
 
 CLEAN = "clean"
 """The input that nothing was done to."""
@@ -69,7 +71,10 @@ class MethodUse:
 
 @dataclass(frozen=True)
 class MetricUse:
-    """A pair metric with the settings that the study asks for (a product where several fields list values)."""
+    """A pair metric with the settings that the study asks for (a product where several fields list values).
+
+    A setting holds the treatment of the maps too: `sam_toolkit.study.treatment.treated`.
+    """
 
     metric: type[PairMetric[Any]]
     settings: tuple[Params, ...]
@@ -85,10 +90,32 @@ class AccuracyUse:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What is compared: maps along settings (with each experiment's default), or along inputs (with the clean one)."""
+    """What is compared: maps of an experiment with its reference map, or all pairs of them with each other.
 
-    along: Literal["settings", "inputs"]
+    Attributes:
+        axis: what the two maps differ in: settings (the reference is the default), inputs (the clean one), or models.
+        pairs: whether all pairs are compared; of settings, those that differ in one hyperparameter.
+        twins: along models, by name of a model: the one whose maps are its references.
+        methods: names of the methods whose experiments take part; None: all.
+        reference: along models, the experiment whose default map is the reference, instead of the same setting's.
+    """
+
+    axis: Axis
     metrics: tuple[MetricUse, ...]
+    pairs: bool = False
+    twins: Mapping[str, str] = field(default_factory=dict)
+    methods: tuple[str, ...] | None = None
+    reference: MethodUse | None = None
+
+    @property
+    def along(self) -> str:
+        """Return what results call it: "settings", "pairs of settings", "models, from gradient"."""
+        against = f", from {self.reference.method.name}" if self.reference else ""
+        return f"{'pairs of ' if self.pairs else ''}{self.axis}{against}"
+
+    def covers(self, use: MethodUse) -> bool:
+        """Return whether an experiment takes part."""
+        return self.methods is None or use.method.name in self.methods
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from sam_toolkit.study.prepare import Subject
 from sam_toolkit.study.results import Row, Sensitivity, Strip, ValueSummary
 from sam_toolkit.study.spec import Study
 from sam_toolkit.study.stacks import Line, Stack, stacks
-from sam_toolkit.study.statistics import Values, index, interval
+from sam_toolkit.study.statistics import Values, deviations, index, interval
 from sam_toolkit.study.store import Store
 from sam_toolkit.types import Params
 
@@ -39,6 +39,11 @@ class Table:
     def of(self, role: str) -> Values:
         """Return the rows of one role."""
         return self.scores[[line.role == role for line in self.lines]]
+
+    def ends(self) -> tuple[Values, Values]:
+        """Return each image's similarity of reruns, 1 where nothing is drawn, and of random maps."""
+        reruns = self.of("rerun")
+        return _mean(reruns) if len(reruns) else np.ones(len(self.images)), _mean(self.of("random"))
 
     def place(self) -> dict[str, Any]:
         """Return the fields that say where a result belongs."""
@@ -76,22 +81,25 @@ def _scores(
 
 def rows(table: Table) -> Iterator[Row]:
     """Yield the table's scores one by one; pairs that could not be computed are left out."""
-    for line, scores, present in zip(table.lines, table.scores, table.present, strict=True):
-        for image, score, there in zip(table.images, scores, present, strict=True):
-            if there:
-                place = table.place()
+    place = table.place()
+    for position, line in enumerate(table.lines):
+        for image, stack in enumerate(table.stacks):
+            if table.present[position, image]:
                 yield Row(
                     **place,
                     factor=line.factor,
                     value=line.value,
-                    image=image,
+                    image=table.images[image],
                     role=line.role,
-                    score=float(score),
+                    score=float(table.scores[position, image]),
+                    map="" if line.draw >= 0 else stack.lines[position].key,
+                    reference_map=stack.other(stack.lines[position]),
                 )
 
 
 def value_summaries(table: Table, seed: int) -> Iterator[ValueSummary]:
-    """Yield the similarity at each value of each factor, over images."""
+    """Yield the similarity at each value of each factor, over images, and how far it is from its ends."""
+    floor, random = table.ends()
     for line, scores in zip(table.lines, table.scores, strict=True):
         if line.role == "value":
             yield ValueSummary(
@@ -100,18 +108,19 @@ def value_summaries(table: Table, seed: int) -> Iterator[ValueSummary]:
                 value=line.value,
                 number=line.number,
                 similarity=interval(scores, seed),
+                over_random=interval(scores - random, seed),
+                under_floor=interval(floor - scores, seed),
             )
 
 
 def sensitivities(table: Table, seed: int) -> Iterator[Sensitivity]:
     """Yield how far each factor moves the map, read against the rerun and random floors of the same images."""
-    reruns = table.of("rerun")
-    floor = _mean(reruns) if len(reruns) else np.ones(len(table.images))
-    random = _mean(table.of("random"))
+    floor, random = table.ends()
     for factor in dict.fromkeys(line.factor for line in table.lines if line.role == "value"):
         chosen = [line.role == "value" and line.factor == factor for line in table.lines]
         similarity = _mean(table.scores[chosen])
         moved = index(similarity, floor, random)
+        within, across = deviations(table.scores[chosen])
         yield Sensitivity(
             **table.place(),
             factor=factor,
@@ -121,7 +130,9 @@ def sensitivities(table: Table, seed: int) -> Iterator[Sensitivity]:
             floor=interval(floor, seed),
             random=interval(random, seed),
             per_image=dict(zip(table.images, moved.tolist(), strict=True)),
-            deterministic=not len(reruns),
+            deterministic=not len(table.of("rerun")),
+            within=within,
+            across=across,
         )
 
 
@@ -158,4 +169,5 @@ def _strip(study: Study, subject: Subject, store: Store, stack: Stack, factor: s
         labels=(stack.label, *(line.value for line in lines)),
         maps=stack_maps(study, subject, store, chosen),
         signed=stack.facts.signed,
+        keys=chosen.keys,
     )

@@ -90,6 +90,13 @@ def takes_list(params: type[Params], key: str, node: Node) -> bool:
     return len(lists) == len(types) and not several
 
 
+def takes_word(params: type[Params], key: str, word: str) -> bool:
+    """Return whether there is such a field, and `word` is one of the values that its type lists."""
+    field = params.model_fields.get(key)
+    kinds = _alternatives(field.annotation) if field else ()
+    return any(get_origin(kind) is Literal and word in get_args(kind) for kind in kinds)
+
+
 def _near(value: Any, faults: Iterable[ErrorDetails]) -> str:
     expected = [str(fault.get("ctx", {}).get("expected", "")) for fault in faults]
     return near(value, re.findall("'([^']*)'", " ".join(expected))) if isinstance(value, str) else ""

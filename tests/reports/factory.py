@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
+from hashlib import blake2b
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from sam_toolkit.study.derive import derive
+from sam_toolkit.study.findings import Interval
 from sam_toolkit.study.results import (
     AccuracySummary,
     Experiment,
     Failure,
-    Interval,
     Results,
     Row,
     Sensitivity,
@@ -40,6 +42,13 @@ ENTRIES = (
 )
 
 
+_WORDS = {
+    "", "settings", "inputs", "value", "rerun", "random", "similarity", "index", "accuracy", "steady", "moving",
+    "reruns", "largest", "smallest", "inside",
+}  # fmt: skip
+"""Texts of results that are no names."""
+
+
 @dataclass(frozen=True)
 class Wanted:
     """What the results should have."""
@@ -53,6 +62,7 @@ class Wanted:
     size: int = 48
     inputs: tuple[str, ...] = ("sigma=0.05", "sigma=0.1", "sigma=0.2")
     accuracies: Sequence[str] = ("pointing-game",)
+    derived: bool = False
     rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
 
 
@@ -77,7 +87,13 @@ def results(**wanted: object) -> Results:
             if wish.inputs:
                 noise = Entry(entry.method, {"gaussian-noise": (("clean", *wish.inputs), 0.5)}, entry.seeded, "inputs")
                 found = _filled(found, wish, model, place, noise)
-    return found
+    return derived(found) if wish.derived else found
+
+
+def derived(found: Results) -> Results:
+    """Return the results with what follows from their scores."""
+    findings = derive(found.rows, found.sensitivities, found.accuracies, found.experiments, seed=0)
+    return replace(found, findings=findings)
 
 
 def failed(found: Results) -> Results:
@@ -92,7 +108,7 @@ def renamed(found: Results, text: str) -> Results:
     """Return the results with `text` in every name and sentence."""
 
     def name(value: object) -> object:
-        if isinstance(value, str) and value not in ("settings", "inputs", "value", "rerun", "random"):
+        if isinstance(value, str) and value not in _WORDS:
             return value + text
         if isinstance(value, tuple):
             return tuple(name(item) for item in value)
@@ -112,6 +128,11 @@ def picture(size: int, seed: int) -> Tensor:
     return torch.stack([0.3 + 0.6 * blob, 0.5 + 0.3 * x * blob, 0.6 - 0.3 * y]).clamp(0, 1)
 
 
+def map_key(model: str, experiment: int, setting: str, image: str) -> str:
+    """Return the key that a setting's map has in the store."""
+    return blake2b(repr((model, experiment, setting, image)).encode(), digest_size=16).hexdigest()
+
+
 def _experiment(place: int, entry: Entry) -> Experiment:
     axes = {name: values for name, (values, _) in entry.factors.items()}
     defaults = {name: values[0] for name, values in axes.items()}
@@ -128,16 +149,37 @@ def _filled(found: Results, wish: Wanted, model: str, place: int, entry: Entry) 
     for metric in wish.metrics:
         floor = 1 - (0.1 * wish.rng.random(wish.images) if entry.seeded else np.zeros(wish.images))
         random = 0.04 * wish.rng.standard_normal(wish.images)
+        ends = {"rerun": floor, "random": random} if entry.seeded else {"random": random}
+        rows += [
+            Row(**where, factor="", value="", reference=reference, metric=metric, image=name, role=role, score=score)
+            for role, column in ends.items()
+            for name, score in zip(names, column.tolist(), strict=True)
+        ]
         for factor, (settings, moves) in entry.factors.items():
             scores = {value: _scores(wish, moves * (1 + 0.3 * step), floor) for step, value in enumerate(settings[1:])}
             place_of = {**where, "reference": reference, "metric": metric, "factor": factor}
             rows += [
-                Row(**place_of, value=value, image=name, role="value", score=float(score))
+                Row(
+                    **place_of,
+                    value=value,
+                    image=name,
+                    role="value",
+                    score=float(score),
+                    map=map_key(model, place, f"{factor}={value}", name),
+                    reference_map=map_key(model, place, "default", name),
+                )
                 for value, column in scores.items()
                 for name, score in zip(names, column, strict=True)
             ]
             values += [
-                ValueSummary(**place_of, value=value, number=_number(value), similarity=_interval(column))
+                ValueSummary(
+                    **place_of,
+                    value=value,
+                    number=_number(value),
+                    similarity=_interval(column),
+                    over_random=_interval(column - random),
+                    under_floor=_interval(floor - column),
+                )
                 for value, column in scores.items()
             ]
             mean = np.mean(list(scores.values()), axis=0)
@@ -152,6 +194,8 @@ def _filled(found: Results, wish: Wanted, model: str, place: int, entry: Entry) 
                     random=_interval(random),
                     per_image=dict(zip(names, moved.tolist(), strict=True)),
                     deterministic=not entry.seeded,
+                    within=0.02,
+                    across=0.11,
                 )
             )
     changed = replace(found, rows=tuple(rows), values=tuple(values), sensitivities=tuple(sensitivities))
@@ -184,18 +228,24 @@ def _number(value: str) -> float | None:
 
 def _accuracies(wish: Wanted, where: dict, entry: Entry) -> list[AccuracySummary]:
     place = {key: where[key] for key in ("model", "experiment", "method")}
-    settings = [f"{name}={value}" for name, (values, _) in entry.factors.items() for value in values]
-    return [
-        AccuracySummary(
-            **place,
-            setting=setting,
-            metric=metric,
-            score=_interval(wish.rng.random(wish.images).round(1)),
-            higher_is_better=True,
-        )
-        for metric in wish.accuracies
-        for setting in settings
-    ]
+    changed = [f"{name}={value}" for name, (values, _) in entry.factors.items() for value in values[1:]]
+    names = [f"photo {number}" for number in range(wish.images)]
+    found = []
+    for metric in wish.accuracies:
+        for setting in ["default", *changed]:
+            values = wish.rng.random(wish.images).round(1)
+            found.append(
+                AccuracySummary(
+                    **place,
+                    setting=setting,
+                    metric=metric,
+                    score=_interval(values),
+                    higher_is_better=True,
+                    per_image=dict(zip(names, values.tolist(), strict=True)),
+                    maps={name: map_key(where["model"], where["experiment"], setting, name) for name in names},
+                )
+            )
+    return found
 
 
 def _strips(wish: Wanted, names: list[str], where: dict, entry: Entry) -> list[Strip]:
@@ -218,6 +268,10 @@ def _strips(wish: Wanted, names: list[str], where: dict, entry: Entry) -> list[S
                     labels=labels,
                     maps=maps if signed else maps.abs(),
                     signed=signed,
+                    keys=tuple(
+                        map_key(where["model"], where["experiment"], setting, name)
+                        for setting in ("default", *(f"{factor}={value}" for value in values[1:]))
+                    ),
                 )
             )
     return strips

@@ -107,3 +107,13 @@ def test_a_hostile_name_runs_nothing(opened):
     page = opened(renamed(results(), "<img src=x onerror=\"document.title='gone'\">"))
     assert page.title().startswith("a study")
     assert not page.said
+
+
+def test_a_link_to_a_map_opens_the_photograph_that_it_is_of(opened):
+    page = opened(results(pictured=4))
+    assert not page.locator("details.image").last.get_attribute("open")
+    last = page.locator(".picture[id]").last
+    page.evaluate("location.hash = [...document.querySelectorAll('.picture[id]')].at(-1).id")
+    page.wait_for_function("document.querySelector('details.image:last-of-type').open")
+    box = last.bounding_box()
+    assert 0 <= box["y"] <= 900

@@ -15,8 +15,9 @@ from reports.factory import Entry, picture, renamed, results
 
 from sam_toolkit.reports.axes import axis
 from sam_toolkit.reports.drawing import svg
-from sam_toolkit.reports.figures import similarity_figure, strip_png, verdict_figure
+from sam_toolkit.reports.figures import similarity_figure, stability_figure, strip_png, verdict_figure
 from sam_toolkit.reports.pictures import NEGATIVE, POSITIVE, overlay, photograph
+from sam_toolkit.reports.stability import MANY
 
 
 def texts(figure):
@@ -66,6 +67,33 @@ def test_curves_have_a_line_a_metric_and_the_floors():
     levels = [line.get_ydata()[0] for line in samples.lines if line.get_ydata()[0] == line.get_ydata()[-1]]
     assert all(item.floor.mean in levels and item.random.mean in levels for item in floors)
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["samples", "spread"]
+
+
+def test_stability_has_a_dot_an_image_beside_the_mean_accuracy_of_the_same_setting():
+    found = results(metrics=("ssim",))
+    similarity, accuracy = stability_figure(found, 2, "resnet50").axes
+    settings = ["patch=5", "patch=17", "patch=53", "fill=black", "fill=blur"]
+    assert [text for text in texts(similarity.figure) if "=" in text] == settings
+    rows = [row for row in found.rows if (row.experiment, row.along, row.role) == (2, "settings", "value")]
+    for line, setting in enumerate(settings, start=1):
+        scores = [row.score for row in rows if f"{row.factor}={row.value}" == setting]
+        dots = similarity.collections[line].get_offsets()
+        np.testing.assert_allclose(dots[:, 0], scores)
+        assert (abs(dots[:, 1] - line) < 0.5).all()
+        (item,) = [item for item in found.accuracies if (item.experiment, item.setting) == (2, setting)]
+        (mark,) = [mark for mark in accuracy.lines if mark.get_marker() == "D" and mark.get_ydata()[0] == line]
+        assert mark.get_xdata()[0] == item.score.mean
+
+
+def test_stability_of_many_images_has_boxes_instead_of_dots():
+    figure = stability_figure(results(images=MANY + 1, pictured=0, metrics=("ssim",), inputs=()), 2, "resnet50")
+    assert not figure.axes[0].collections
+
+
+def test_stability_without_accuracies_or_scores_is_drawn():
+    bare = results(accuracies=(), undefined=frozenset(range(12)), metrics=("ssim",))
+    assert "undefined" in texts(stability_figure(bare, 1, "resnet50"))
+    assert len(stability_figure(bare, 1, "resnet50").axes) == 1
 
 
 def test_all_comparisons_share_a_figure():

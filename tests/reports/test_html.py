@@ -11,8 +11,10 @@ import pytest
 from reports.factory import Entry, failed, renamed, results
 
 from sam_toolkit.reports import HtmlReport
+from sam_toolkit.reports.drawing import LINKED
 from sam_toolkit.reports.gallery import MOST, Gallery
 from sam_toolkit.reports.html import render
+from sam_toolkit.reports.plates import typical_image
 
 _VOID = {"meta", "link", "img", "input", "br"}
 _LOADS = {"src", "href", "xlink:href", "action", "data", "poster", "srcset"}
@@ -52,8 +54,8 @@ class Page(HTMLParser):
 
 
 CASES = {
-    "usual": results,
-    "one image": lambda: results(images=1, pictured=1),
+    "usual": lambda: results(derived=True),
+    "one image": lambda: results(images=1, pictured=1, derived=True),
     "many models": lambda: results(models=tuple("abcdefghi"), pictured=1, metrics=("ssim",), inputs=()),
     "undefined": lambda: results(undefined=frozenset(range(12))),
     "failures": lambda: failed(results()),
@@ -166,11 +168,52 @@ def test_every_picture_says_what_it_shows():
     assert all(attributes["role"] == "img" and attributes["aria-label"] for attributes in drawings)
 
 
-def test_a_photograph_and_its_default_map_are_shown_once_a_method():
+def test_a_photograph_and_its_default_map_are_shown_once_a_method_beside_the_plates():
     found = results()
     pictures = [attributes for tag, attributes in Page(written("usual")).tags if tag == "img"]
     shown = sum(len(strip.labels) - 1 for strip in found.strips)
-    assert len(pictures) == shown + 2 * 2 * len(found.experiments)
+    plates = (1 + 3 * len(found.experiments)) + (1 + 3)
+    assert len(pictures) == shown + 2 * 2 * len(found.experiments) + plates
+
+
+def test_each_number_and_each_dot_leads_to_its_map():
+    found = results()
+    page = Page(written("usual"))
+    links = {link[1:] for link in page.attributes("href") if link.startswith(f"#{LINKED}")}
+    assert links <= set(page.attributes("id"))
+    dotted = [strip for strip in found.strips if strip.along == "settings" or strip.image == "photo 0"]
+    assert len(links) == sum(len(strip.labels) - 1 for strip in dotted)
+    keys = {key for strip in found.strips for key in strip.keys}
+    assert keys <= {title.split()[1] for title in page.attributes("title") if title.startswith("map ")}
+
+
+def test_what_follows_from_the_scores_is_on_the_page():
+    findings = results(derived=True).findings
+    text = Page(written("usual")).text()
+    for item in findings.ranks:
+        if not item.metric:
+            assert f"rank {item.rank} [{item.low:.0f} to {item.high:.0f}]" in text
+    assert f"over all {len(findings.tests)} tests of the study" in text
+    assert text.count("Kendall's tau") >= 2
+    assert text.count("of bootstrap draws of 12 images") == len(findings.advice)
+
+
+def test_a_similarity_that_a_random_map_has_too_is_marked():
+    found = results(inputs=())
+    plain = Page(render(found)).text()
+    first = found.values[0]
+    alike = replace(first, over_random=replace(first.over_random, mean=0.01, low=-0.02, high=0.04))
+    marked = Page(render(replace(found, values=(alike, *found.values[1:])))).text()
+    note = "no more than a random map"
+    assert marked.count(note) == plain.count(note) + 1
+
+
+def test_the_plates_show_the_photograph_of_median_sensitivity():
+    found = results(images=9, pictured=9)
+    level = {image: number for number, image in enumerate([3, 1, 8, 0, 4, 7, 2, 6, 5])}
+    indices = {f"photo {image}": float(place) for image, place in level.items()}
+    ranked = tuple(replace(item, per_image=indices) for item in found.sensitivities)
+    assert typical_image(replace(found, sensitivities=ranked), list(found.images)) == "photo 4"
 
 
 def test_a_large_gallery_is_lighter_and_says_what_it_leaves_out():

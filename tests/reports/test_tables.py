@@ -50,8 +50,7 @@ def test_intervals_have_a_column_for_each_part(tmp_path):
 
 
 def test_columns_are_documented(tmp_path):
-    CsvReport().write(results(), tmp_path)
-    for name in ("rows", "sensitivity", "values", "accuracy"):
+    for name in [path.stem for path in CsvReport().write(results(derived=True), tmp_path)]:
         for column in read(tmp_path / f"{name}.csv")[0]:
             assert (
                 column.removesuffix("_undefined").rsplit("_", 1)[0] in CsvReport.__doc__ or column in CsvReport.__doc__
@@ -60,14 +59,38 @@ def test_columns_are_documented(tmp_path):
 
 def test_accuracies_are_written_only_if_there_are_any(tmp_path):
     found = results()
-    assert [path.name for path in CsvReport().write(found, tmp_path)] == [
-        "rows.csv",
-        "sensitivity.csv",
-        "values.csv",
-        "accuracy.csv",
-    ]
+    always = ["rows.csv", "sensitivity.csv", "values.csv"]
+    names = [path.name for path in CsvReport().write(found, tmp_path)]
+    assert names == [*always, "accuracy.csv", "accuracy-rows.csv"]
     CsvReport().write(replace(found, accuracies=()), tmp_path)
-    assert not (tmp_path / "accuracy.csv").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(always)
+
+
+def test_what_follows_from_the_scores_reads_back(tmp_path):
+    found = results(derived=True)
+    CsvReport().write(found, tmp_path)
+    for name, items in (
+        ("ranks", found.findings.ranks),
+        ("tests", found.findings.tests),
+        ("agreement", found.findings.agreements),
+        ("advice", found.findings.advice),
+    ):
+        assert len(read(tmp_path / f"{name}.csv")) == len(items)
+    line, item = read(tmp_path / "tests.csv")[0], found.findings.tests[0]
+    assert (float(line["p"]), float(line["corrected"]), float(line["difference"])) == (
+        item.p,
+        item.corrected,
+        item.difference.mean,
+    )
+    assert {line["experiment"] for line in read(tmp_path / "agreement.csv")} == {"", "0", "1", "2"}
+
+
+def test_each_score_has_the_keys_of_its_maps(tmp_path):
+    found = results()
+    CsvReport().write(found, tmp_path)
+    scored = {line["map"] for line in read(tmp_path / "accuracy-rows.csv")}
+    compared = [line for line in read(tmp_path / "rows.csv") if line["role"] == "value" and line["along"] == "settings"]
+    assert {line["map"] for line in compared} | {line["reference_map"] for line in compared} == scored
 
 
 def test_names_with_commas_quotes_and_line_breaks_survive(tmp_path):

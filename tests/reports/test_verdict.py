@@ -10,7 +10,8 @@ from reports.factory import Entry, results
 
 from sam_toolkit.reports.ranking import lead, ranking
 from sam_toolkit.reports.verdict import verdicts
-from sam_toolkit.study.results import Interval, Results, Sensitivity
+from sam_toolkit.study.findings import Interval
+from sam_toolkit.study.results import Results, Sensitivity
 
 PATCH = Entry("sliding-patch", {"patch": (("29", "53"), 0.0), "fill": (("mean", "black"), 0.0)})
 

@@ -28,7 +28,7 @@ BAD = [
         [
             "4:1: metods: a study has no 'metods' (it has: title, seed, reruns, random-maps, models, "
             "images, inputs, "
-            "methods, compare, accuracy). Did you mean 'methods' or 'models'?"
+            "methods, compare, accuracy, compat, on). Did you mean 'methods' or 'models'?"
         ],
     ),
     (
@@ -127,16 +127,17 @@ BAD = [
     ),
     (
         _PLAIN + "compare: [{along: [settings], metrics: [ssim]}]\n",
-        ["4:19: compare[0].along: should be 'settings' or 'inputs'; got ['settings']."],
+        ["4:19: compare[0].along: should be 'settings' or 'inputs' or 'models'; got ['settings']."],
     ),
     (
         _PLAIN + "compare:\n  - {along: setting, metrics: []}\n  - {with: default, metric: [ssim]}\n",
         [
             "5:5: compare[0]: a comparison needs 'metrics': a list such as [ssim, {ssim: {window: [5, 7]}}].",
-            "5:13: compare[0].along: should be 'settings' or 'inputs'; got 'setting'. Did you mean 'settings'?",
-            "6:5: compare[1]: a comparison needs 'along': settings or inputs.",
+            "5:13: compare[0].along: should be 'settings' or 'inputs' or 'models'; got 'setting'. "
+            "Did you mean 'settings'?",
+            "6:5: compare[1]: a comparison needs 'along': settings or inputs or models.",
             "6:5: compare[1]: a comparison needs 'metrics': a list such as [ssim, {ssim: {window: [5, 7]}}].",
-            "6:21: compare[1].metric: a comparison has no 'metric' (it has: along, with, metrics). "
+            "6:21: compare[1].metric: a comparison has no 'metric' (it has: along, with, of, reference, metrics). "
             "Did you mean 'metrics'?",
         ],
     ),
@@ -145,7 +146,8 @@ BAD = [
         "insertion, hog, hog]}\n"
         "  - {along: settings, metrics: [ssim]}\n",
         [
-            "5:29: compare[0].with: maps along settings are compared with 'default'; got 'clean'.",
+            "5:29: compare[0].with: maps along settings are compared with 'default', or 'all' with each other; "
+            "got 'clean'.",
             "5:66: compare[0].metrics[0].window[1]: should be greater than or equal to 3; got 1.",
             "5:72: compare[0].metrics[1]: there is no pair-metric 'hogg'. Did you mean 'hog'? Known: hog, "
             "spearman, ssim.",

@@ -21,6 +21,7 @@ from sam_toolkit.model import Model
 from sam_toolkit.registry import Registry
 from sam_toolkit.study.resolve import load_study
 from sam_toolkit.study.spec import ImagesUse, MethodUse, Study
+from sam_toolkit.study.treatment import split
 from sam_toolkit.types import Params
 
 REGISTRY = toys.toy_registry()
@@ -197,7 +198,7 @@ def test_settings_asked_for_twice_are_taken_once() -> None:
         compare=[{"along": "settings", "metrics": ["ssim", {"ssim": {"window": [5, 7]}}]}],
     )
     assert [use.name for use in study.inputs] == ["clean", "gaussian-noise", "gaussian-noise sigma=0.2"]
-    assert [use.settings for use in study.compare[0].metrics] == [
+    assert [tuple(split(use.metric, each)[0] for each in use.settings) for use in study.compare[0].metrics] == [
         (toys.WindowParams(window=7),),
         (toys.WindowParams(window=5),),
     ]

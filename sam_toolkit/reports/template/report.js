@@ -47,6 +47,16 @@ if (toggle) {
     toggle.textContent = open ? "Close all photographs" : "Open all photographs";
   });
 }
+
+/* A link to a map opens the photograph that it is of. */
+function reveal() {
+  const found = document.getElementById(location.hash.slice(1));
+  if (!found) return;
+  for (let each = found.closest("details"); each; each = each.parentElement.closest("details")) each.open = true;
+  found.scrollIntoView({ behavior: "instant", block: "center" });
+}
+addEventListener("hashchange", reveal);
 addEventListener("beforeprint", () => { for (const each of all("details")) each.open = true; });
 
+if (location.hash) reveal();
 for (const tools of all(".tools")) tools.hidden = false;

@@ -1,0 +1,77 @@
+"""What sharing saves, method by method, beside what the floors cost."""
+
+from __future__ import annotations
+
+from io import StringIO
+from typing import Any
+
+import pytest
+from nets import colour_net
+from rich.console import Console
+from study.small import STUDY, images
+
+from sam_toolkit.api import photos_of
+from sam_toolkit.registry import default_registry
+from sam_toolkit.study.cost import Cost, method_costs, together
+from sam_toolkit.study.estimate import ALL, MAPS, Estimate, Forgetful, estimate, table
+from sam_toolkit.study.prepare import prepare
+from sam_toolkit.study.resolve import load_study
+from sam_toolkit.study.spec import Study
+
+SAMPLES = {"smoothgrad": {"samples": [50, 100, 200, 500, 800], "default": {"samples": 50}}}
+SPREADS = {"smoothgrad": {"spread": [0.1, 0.2], "samples": 50, "default": {"spread": 0.2}}}
+
+
+def small(**changes: Any) -> Study:
+    given = {"models": {"net": colour_net()}, "photos": photos_of(images(2))}
+    return load_study({**STUDY, "methods": [SAMPLES, SPREADS], **changes}, default_registry(False), **given)
+
+
+def costs(**changes: Any) -> list[Cost]:
+    study = small(**changes)
+    return method_costs(study, prepare(study, "cpu", Forgetful()))
+
+
+def estimated(**changes: Any) -> Estimate:
+    return estimate(small(**changes), "cpu")
+
+
+def test_the_experiments_of_a_method_are_priced_together_and_apart():
+    clean = {"inputs": ["clean"], "compare": [{"along": "settings", "metrics": ["ssim"]}]}
+    assert costs(reruns=2, **clean) == [Cost("smoothgrad", 800 + 2 * 50, 1650 + 2 * 50, 2 * 2 * 50)]
+    assert costs(reruns=0, **clean) == [Cost("smoothgrad", 900, 1750)]
+
+
+def test_inputs_and_models_count_in_full():
+    along = [{"along": "settings", "metrics": ["ssim"]}, {"along": "inputs", "metrics": ["ssim"]}]
+    noisy = {"inputs": ["clean", "gaussian-noise"], "compare": along, "reruns": 0}
+    assert costs(**noisy) == [Cost("smoothgrad", 900 + 2 * 50, 1750 + 2 * 50)]
+
+
+def test_an_input_that_no_comparison_of_the_method_asks_for_costs_nothing():
+    along = [{"along": "settings", "metrics": ["ssim"]}, {"along": "inputs", "of": ["gradient"], "metrics": ["ssim"]}]
+    found = costs(methods=[SAMPLES, "gradient"], inputs=["clean", "gaussian-noise"], compare=along, reruns=0)
+    assert found == [Cost("smoothgrad", 800, 1650), Cost("gradient", 2, 2)]
+
+
+def test_costs_add_up_to_the_estimate():
+    found = estimated(accuracy=["deletion", "pointing-game"])
+    named = {cost.name: cost for cost in found.costs}
+    assert list(named) == ["smoothgrad", MAPS, "deletion", ALL]
+    assert found.images * (named[ALL].rows + named[ALL].floors) == found.rows
+    assert named[ALL] == together(ALL, [named["smoothgrad"], named["deletion"]])
+    assert [cost.name for cost in estimated().costs] == ["smoothgrad", MAPS]
+
+
+def test_a_plan_on_the_terminal_says_what_share_is_left():
+    console = Console(width=160, record=True, file=StringIO())
+    console.print(table(estimated(reruns=0)))
+    text = console.export_text()
+    assert "Cost of the experiments" in text
+    assert "1,000" in text
+    assert "54 %" in text
+
+
+@pytest.mark.parametrize(("cost", "share"), [(Cost("x", 1, 4), 0.25), (Cost("x", 0, 0), 1.0)])
+def test_a_share_is_of_the_rows_alone(cost: Cost, share: float):
+    assert cost.share == share
