@@ -79,7 +79,8 @@ class CsvReport(Reporter[Params]):
     `tau` with its interval, pairs.
 
     `advice.csv`: kind (steady, moving, reruns), model, experiment, method, factor, reference, values, moved, tolerance,
-    ends (whether the reference is the largest or smallest value), certainty (share of draws in which it holds), count.
+    ends (whether the reference is the largest or smallest value), reruns (how far another seed moves the map),
+    certainty (share of draws in which it holds), count.
 
     `accuracy.csv`: model, experiment, method, setting, metric, `score` with its interval as above, higher_is_better;
     `accuracy-rows.csv` has the score of each image and the key of its map.

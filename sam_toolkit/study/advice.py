@@ -85,11 +85,15 @@ def _on_largest(own: list[Compared], factor: str, default: str, seed: int) -> It
 
 
 def _on_reruns(own: list[Compared], seed: int) -> Iterator[Advice]:
-    moves = _Moves.of(np.array([[_shares(item.floor, item)] for item in own]), seed)
+    moves = _reruns(own, seed)
     moved = float(moves.means[0])
     if np.isfinite(moved) and not own[0].deterministic:
         certainty = moves.certainty([0], far=moved > STAYS)
-        yield Advice("reruns", *_place(own), "", "", (), moved, STAYS, "", certainty, moves.count)
+        yield Advice("reruns", *_place(own), "", "", (), moved, STAYS, "", moved, certainty, moves.count)
+
+
+def _reruns(own: list[Compared], seed: int) -> _Moves:
+    return _Moves.of(np.array([[_shares(item.floor, item)] for item in own]), seed)
 
 
 def _on_factor(own: list[Compared], factor: str, default: str, seed: int) -> Iterator[Advice]:
@@ -106,7 +110,8 @@ def _on_factor(own: list[Compared], factor: str, default: str, seed: int) -> Ite
     certainty = moves.certainty(columns, far=not steady)
     values = tuple(value for value in order if value == default or value in steady)
     kind: Literal["steady", "moving"] = "steady" if steady else "moving"
-    yield Advice(kind, *_place(own), factor, default, values, moved, STAYS, ends, certainty, moves.count)
+    reruns = _NAN if own[0].deterministic else float(_reruns(own, seed).means[0])
+    yield Advice(kind, *_place(own), factor, default, values, moved, STAYS, ends, reruns, certainty, moves.count)
 
 
 def _place(own: list[Compared]) -> tuple[str, int, str]:

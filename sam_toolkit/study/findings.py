@@ -114,6 +114,7 @@ class Advice:
             the nearest neighbour, or to a rerun.
         tolerance: the share up to which a map counts as staying where it is.
         ends: whether the reference is the "largest" or "smallest" value tried, or "inside"; "" for what is no number.
+        reruns: the share by which another seed moves the default's map; NaN where nothing is drawn.
         certainty: share of the bootstrap draws over images in which it holds; NaN where there are too few images.
         count: images.
     """
@@ -128,6 +129,7 @@ class Advice:
     moved: float
     tolerance: float
     ends: Literal["largest", "smallest", "inside", ""]
+    reruns: float
     certainty: float
     count: int
 

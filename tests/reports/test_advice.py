@@ -11,7 +11,9 @@ from reports.factory import results
 from sam_toolkit.reports.advice import advice
 from sam_toolkit.study.findings import Advice, Findings
 
-PIECE = Advice("steady", "resnet50", 1, "smoothgrad", "samples", "800", ("200", "800"), 0.04, 0.1, "largest", 0.973, 20)
+PIECE = Advice(
+    "steady", "resnet50", 1, "smoothgrad", "samples", "800", ("200", "800"), 0.04, 0.1, "largest", math.nan, 0.973, 20
+)
 
 
 def said(**changes) -> str:
@@ -24,7 +26,7 @@ def said(**changes) -> str:
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({}, "`samples`: from 200 on the map has stopped moving, as far as 800, the largest value tried"),
+        ({}, "`samples`: from 200 on the map stays as at 800, the largest value tried, within 0.04"),
         (
             {"ends": "inside", "reference": "50", "values": ("25", "50", "100")},
             "from 25 to 100 the map stays as at 50",
@@ -33,9 +35,10 @@ def said(**changes) -> str:
         ({"ends": "", "reference": "mean", "values": ("mean", "black")}, "black leaves the map as at mean"),
         (
             {"kind": "moving", "ends": "inside", "values": ("800",)},
-            "neither neighbour of 800 leaves the map where it is",
+            "the map does not stay as at 800; the values beside it move it 0.04 or more",
         ),
-        ({"kind": "moving", "ends": "", "values": ("800",)}, "no value but 800 leaves the map where it is"),
+        ({"kind": "moving", "ends": "", "values": ("800",)}, "every other value moves the map"),
+        ({"kind": "moving", "values": ("800",)}, "not settled at 800, the largest value tried"),
         ({"kind": "reruns", "factor": "", "moved": 0.4}, "another seed alone moves the map of smoothgrad by 0.40"),
         ({"kind": "reruns", "factor": ""}, "another seed leaves the map of smoothgrad where it is"),
     ],
@@ -43,12 +46,17 @@ def said(**changes) -> str:
 def test_each_kind_of_advice_is_a_sentence_with_its_certainty(changes, sentence):
     text = said(**changes)
     assert sentence in text
-    assert "holds in 97 % of bootstrap draws of 20 images" in text
+    assert "(97 % of draws of 20 images)" in text
 
 
 def test_a_study_that_cannot_tell_where_a_map_settles_says_what_would():
     text = said(kind="moving", ends="smallest", reference="50", values=("50",))
-    assert "a study whose default is the largest would tell" in text
+    assert "comparing all pairs or a default at the largest would tell" in text
+
+
+def test_values_that_differ_less_than_two_seeds_are_no_sign_of_convergence():
+    assert "no sign of convergence: another seed moves the default's map by 0.30" in said(reruns=0.3)
+    assert "convergence" not in said(reruns=0.05)
 
 
 def test_too_few_images_tell_nothing_about_certainty():

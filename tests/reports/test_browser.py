@@ -114,6 +114,6 @@ def test_a_link_to_a_map_opens_the_photograph_that_it_is_of(opened):
     assert not page.locator("details.image").last.get_attribute("open")
     last = page.locator(".picture[id]").last
     page.evaluate("location.hash = [...document.querySelectorAll('.picture[id]')].at(-1).id")
-    page.wait_for_function("document.querySelector('details.image:last-of-type').open")
+    last.wait_for(state="visible")
     box = last.bounding_box()
     assert 0 <= box["y"] <= 900

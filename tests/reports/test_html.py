@@ -195,7 +195,7 @@ def test_what_follows_from_the_scores_is_on_the_page():
             assert f"rank {item.rank} [{item.low:.0f} to {item.high:.0f}]" in text
     assert f"over all {len(findings.tests)} tests of the study" in text
     assert text.count("Kendall's tau") >= 2
-    assert text.count("of bootstrap draws of 12 images") == len(findings.advice)
+    assert text.count("of draws of 12 images") == len(findings.advice)
 
 
 def test_a_similarity_that_a_random_map_has_too_is_marked():

@@ -186,6 +186,7 @@ def test_reruns_that_move_the_map_are_told():
     kinds = {item.kind: item for item in found(rows({"400": 0.95}) + reruns).advice}
     assert kinds["reruns"].moved == pytest.approx(0.4)
     assert kinds["reruns"].certainty == 1
+    assert kinds["steady"].reruns == kinds["reruns"].moved
 
 
 def test_nothing_follows_from_nothing():
