@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "../checks.h"
-#include "../ssim_math.h"
 #include "../tensors.h"
 #include "window_filter.h"
 
@@ -18,6 +17,22 @@ namespace sam_toolkit {
 namespace {
 
 using torch::stable::Tensor;
+
+// The constants of Wang et al. (2004), and the sample covariance as scikit-image has it.
+struct SsimFormula {
+    double luminance_constant, contrast_constant, covariance_scale;
+
+    static SsimFormula of(double data_range, int taps, bool sample_covariance) {
+        const double luminance = 0.01 * data_range, contrast = 0.03 * data_range;
+        const double pixels = static_cast<double>(taps) * taps;
+        return {luminance * luminance, contrast * contrast, sample_covariance ? pixels / (pixels - 1) : 1.0};
+    }
+
+    // Variance, or covariance, from the window's mean of products and the two shifted means.
+    double covariance(double mean_product, double first_mean, double second_mean) const {
+        return covariance_scale * (mean_product - first_mean * second_mean);
+    }
+};
 
 struct Problem {
     int64_t height, width;

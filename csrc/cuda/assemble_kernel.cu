@@ -11,7 +11,7 @@ namespace {
 constexpr int kThreads = 256, kBlocksAtOnce = 4;  // of a multiprocessor: more would spill registers
 // Blocks enough to fill any GPU several times. Where windows are many, each has fewer of them: a block finds
 // out about its window once, and then stores run after run.
-constexpr int64_t kBlocks = 1 << 14, kMaxBlocksY = 65535;
+constexpr int64_t kBlocks = 1 << 14;
 constexpr int64_t kMaxShort =
     1 << 30;  // words of an image for which 32-bit indices, and sums of two, suffice
 
@@ -132,10 +132,9 @@ void launch(const Assembly<Word>& work, Word pad, cudaStream_t stream) {
     const Grid& shown = work.shown;
     const Divisors<Index> divisors{Divisor<Index>(shown.row() / length), Divisor<Index>(shown.height),
                                    Divisor<Index>(work.image.unit)};
-    const int64_t windows = std::min(work.count, kMaxBlocksY);
+    const unsigned windows = blocks_of(work.count);
     const int64_t blocks = (shown.image() / length + kThreads - 1) / kThreads;
-    const dim3 grid(static_cast<unsigned>(std::min(blocks, (kBlocks + windows - 1) / windows)),
-                    static_cast<unsigned>(windows));
+    const dim3 grid(static_cast<unsigned>(std::min(blocks, (kBlocks + windows - 1) / windows)), windows);
     SAM_LAUNCH((assemble_kernel<Word, length, Index>), grid, dim3(kThreads), stream, work, pad, divisors);
 }
 

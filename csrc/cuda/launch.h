@@ -12,3 +12,15 @@
 #else
 #include "cuda_on_cpu.h"
 #endif
+
+#include <algorithm>
+#include <cstdint>
+
+namespace sam_toolkit {
+
+// A grid's extent along its second or third axis, of which CUDA has no more; kernels stride over the rest.
+inline unsigned blocks_of(int64_t count) {
+    return static_cast<unsigned>(std::min<int64_t>(count, 65535));
+}
+
+}  // namespace sam_toolkit

@@ -13,7 +13,7 @@ namespace sam_toolkit {
 namespace {
 
 constexpr int kThreads = 128, kWarp = 32, kTile = 32;
-constexpr int64_t kMaxBlocksX = 1 << 20, kMaxBlocksY = 65535;
+constexpr int64_t kMaxBlocks = 1 << 20;
 constexpr unsigned kAllLanes = ~0u;
 
 __device__ Multiples multiples_of(const Extent& extent) {
@@ -108,12 +108,9 @@ __global__ void box_mean_kernel(OcclusionMaps<Value> work, const Extent* __restr
     }
 }
 
-int64_t blocks(int64_t threads) {
-    return (threads + kThreads - 1) / kThreads;
-}
-
-dim3 grid_of(int64_t x, int64_t y) {
-    return {static_cast<unsigned>(std::min(x, kMaxBlocksX)), static_cast<unsigned>(std::min(y, kMaxBlocksY))};
+// As many blocks as hold these threads, or fewer, which then stride.
+unsigned blocks_for(int64_t threads) {
+    return static_cast<unsigned>(std::min((threads + kThreads - 1) / kThreads, kMaxBlocks));
 }
 
 }  // namespace
@@ -128,12 +125,13 @@ cudaError_t launch_occlusion_map(const OcclusionMaps<Value>& work, Extent* exten
         cudaMemsetAsync(cells, 0, sizeof(Cell) * static_cast<size_t>(pixels), stream)};
     for (const cudaError_t error : cleared)
         if (error != cudaSuccess) return error;
-    const dim3 block(kThreads), by_box = grid_of(blocks(work.count), 1);
+    const dim3 block(kThreads), by_box(blocks_for(work.count));
     if (work.count > 0) {
         SAM_LAUNCH((extent_kernel<Value>), by_box, block, stream, work, extents);
         SAM_LAUNCH((scatter_kernel<Value>), by_box, block, stream, work, extents, cells);
     }
-    const dim3 by_column = grid_of(blocks(work.width), work.images * ((work.height + kTile - 1) / kTile));
+    const dim3 by_column(blocks_for(work.width),
+                         blocks_of(work.images * ((work.height + kTile - 1) / kTile)));
     SAM_LAUNCH((box_mean_kernel<Value>), by_column, block, stream, work, extents, cells);
     return cudaGetLastError();
 }

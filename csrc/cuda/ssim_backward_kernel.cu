@@ -133,7 +133,8 @@ cudaError_t launch_ssim_backward(const SsimMaps<Number>& maps, const SsimGradien
     with_taps<Number>(maps.taps.count, [&](auto known) {
         constexpr int kTaps = known();
         const auto grid = [&](int64_t x, int rows, int columns) {
-            return dim3(static_cast<unsigned>(x), blocks(tiles<kTaps>(rows, columns)), blocks(maps.images));
+            return dim3(static_cast<unsigned>(x), blocks_of(tiles<kTaps>(rows, columns)),
+                        blocks_of(maps.images));
         };
         if (gradient.count > 0)
             SAM_LAUNCH((field_kernel<kTaps, Number>), grid(gradient.count, maps.rows(), maps.columns()),

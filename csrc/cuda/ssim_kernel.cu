@@ -155,7 +155,7 @@ cudaError_t launch_ssim_statistics(const SsimMaps<Number>& maps, cudaStream_t st
     const auto each = static_cast<unsigned>(count);
     SAM_LAUNCH(offset_kernel<Number>, dim3(each), dim3(kColumns), stream, maps);
     with_taps<Number>(maps.taps.count, [&](auto known) {
-        const dim3 grid(each, blocks(tiles<known()>(maps.rows(), maps.columns())));
+        const dim3 grid(each, blocks_of(tiles<known()>(maps.rows(), maps.columns())));
         SAM_LAUNCH((statistics_kernel<known(), Number>), grid, dim3(kColumns), stream, maps);
         return 0;
     });
@@ -167,7 +167,7 @@ cudaError_t launch_ssim(const SsimMaps<Number>& maps, const SsimPairs& pairs, co
                         cudaStream_t stream) {
     if (maps.images == 0 || pairs.count == 0) return cudaSuccess;
     const int64_t count = ssim_tiles(maps);
-    const dim3 grid(static_cast<unsigned>(pairs.group_count), blocks(count), blocks(maps.images));
+    const dim3 grid(static_cast<unsigned>(pairs.group_count), blocks_of(count), blocks_of(maps.images));
     with_taps<Number>(maps.taps.count, [&](auto known) {
         SAM_LAUNCH((compare_kernel<known(), Number>), grid, dim3(kColumns), stream, maps, pairs, out);
         return 0;

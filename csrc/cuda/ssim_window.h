@@ -159,9 +159,4 @@ auto with_taps(int count, const Body& body) {
     return body(std::integral_constant<int, 0>());
 }
 
-// A grid's extent along its second or third axis; kernels stride over what is more.
-inline unsigned blocks(int64_t count) {
-    return static_cast<unsigned>(std::min<int64_t>(count, 65535));
-}
-
 }  // namespace sam_toolkit::window

@@ -72,7 +72,7 @@ def occlusion_map(scores: Tensor, boxes: Tensor, size: tuple[int, int, int]) -> 
     """Return `[N, H, W]`: at each pixel the mean score of the boxes over it, 0 where there is none.
 
     Kernels sum scores as whole multiples of a power of two, some 2**-46 of the largest where an image has thousands of
-    boxes, and less where it has fewer. Such sums are exact: no order, no number of threads and no device shows.
+    boxes, and less where it has fewer. Such sums are exact: neither order nor number of threads shows.
 
     Args:
         scores: `[P]`, floating-point and finite: what hiding each box did; gradients reach them.

@@ -41,10 +41,7 @@ def ssim(
     Raises:
         OpError: where a shape, dtype or value breaks a rule, or a map is smaller than the window.
     """
-    batch, rows, taps = _prepare("ssim", maps, pairs, window, gaussian)
-    _check_range("ssim", data_range)
-    result = _library.call("ssim", batch, rows, taps, float(data_range), sample_covariance)
-    return result if maps.dim() == 4 else result[0]
+    return _call("ssim", maps, pairs, _taps("ssim", window, gaussian), data_range, sample_covariance)
 
 
 def ssim_map(
@@ -60,29 +57,24 @@ def ssim_map(
     Arguments and errors are those of `ssim`; w is the side of the window. Place (y, x) is the window from row y and
     column x on, centred at (y + w // 2, x + w // 2).
     """
-    batch, rows, taps = _prepare("ssim_map", maps, pairs, window, gaussian)
-    _check_range("ssim_map", data_range)
-    result = _library.call("ssim_map", batch, rows, taps, float(data_range), sample_covariance)
-    return result if maps.dim() == 4 else result[0]
+    return _call("ssim_map", maps, pairs, _taps("ssim_map", window, gaussian), data_range, sample_covariance)
 
 
-def _prepare(
-    op: str, maps: Tensor, pairs: Tensor, window: int | None, gaussian: bool | float
-) -> tuple[Tensor, Tensor, list[float]]:
-    """Return maps `[B, K, H, W]` in a dtype that the kernel reads, the pairs on the CPU, and a window's weights."""
+def _call(
+    op: str, maps: Tensor, pairs: Tensor, taps: list[float], data_range: float, sample_covariance: bool
+) -> Tensor:
+    """Return what the operator makes of checked maps, which the kernel gets as `[B, K, H, W]` in a dtype it reads."""
     _checks.floating(op, "maps", "[K, H, W] or [B, K, H, W]", maps, 3, 4)
     batch = maps if maps.dim() == 4 else maps[None]
     rows = _checks.pairs(op, pairs, batch.shape[1])
-    taps = _taps(op, window, gaussian)
     fits = f"maps must be at least as large as the window, {len(taps)} x {len(taps)}"
     _checks.require(len(taps) <= min(batch.shape[2:]), op, fits, f"{batch.shape[2]} x {batch.shape[3]}")
-    half_on_cpu = batch.device.type == "cpu" and batch.dtype not in (torch.float32, torch.float64)
-    return batch.float() if half_on_cpu else batch, rows, taps
-
-
-def _check_range(op: str, data_range: float) -> None:
     positive = math.isfinite(data_range) and data_range > 0
     _checks.require(positive, op, "data_range must be positive and finite", data_range)
+    half_on_cpu = batch.device.type == "cpu" and batch.dtype not in (torch.float32, torch.float64)
+    known = batch.float() if half_on_cpu else batch
+    result = _library.call(op, known, rows, taps, float(data_range), sample_covariance)
+    return result if maps.dim() == 4 else result[0]
 
 
 def _taps(op: str, window: int | None, gaussian: bool | float) -> list[float]:

@@ -12,6 +12,7 @@ from sam_toolkit.study.keys import map_key, variant_text
 from sam_toolkit.study.labels import setting_text, value_text
 from sam_toolkit.study.plan import reruns
 from sam_toolkit.study.prepare import Subject
+from sam_toolkit.study.scores import VERSUS
 from sam_toolkit.study.spec import CLEAN, Axis, Comparison, InputUse, MethodUse, Study
 from sam_toolkit.types import Params, digest
 
@@ -146,7 +147,7 @@ def _pair_of_settings(place: _Place, one: Params, other: Params) -> Iterator[Lin
     changed = _changed(place.use, one, other)
     if len(changed) == 1:
         first, second = (value_text(getattr(setting, changed[0])) for setting in (one, other))
-        yield Line("value", place.key(other), changed[0], f"{first}{_VERSUS}{second}", against=place.key(one))
+        yield Line("value", place.key(other), changed[0], f"{first}{VERSUS}{second}", against=place.key(one))
 
 
 def _setting_line(place: _Place, setting: Params) -> Line:
@@ -163,7 +164,7 @@ def _along_inputs(place: _Place, comparison: Comparison) -> _Lines:
     variants = [(place.key(default, position), *_variant(use)) for position, use in enumerate(place.study.inputs)]
     if comparison.pairs:
         lines = [
-            Line("value", key, _factors(first[1], factor), f"{first[2]}{_VERSUS}{value}", against=first[0])
+            Line("value", key, _factors(first[1], factor), f"{first[2]}{VERSUS}{value}", against=first[0])
             for first, (key, factor, value) in combinations(variants, 2)
         ]
         return "", _EACH_OTHER, lines
@@ -174,7 +175,7 @@ def _along_models(place: _Place, comparison: Comparison) -> _Lines:
     names, default = [subject.name for subject in place.subjects], place.use.default
     if comparison.pairs:
         others = range(place.model + 1, len(names))
-        pairs = [(_between(place, default, other), f"{place.name}{_VERSUS}{names[other]}") for other in others]
+        pairs = [(_between(place, default, other), f"{place.name}{VERSUS}{names[other]}") for other in others]
         return "", _EACH_OTHER, [replace(line, value=value) for line, value in pairs]
     if place.name not in comparison.twins:
         return "", "", []
@@ -209,7 +210,7 @@ _LINES: dict[Axis, Callable[[_Place, Comparison], _Lines]] = {
     "inputs": _along_inputs,
     "models": _along_models,
 }
-_EACH_OTHER, _VERSUS, _BOTH = "each other", " vs ", " × "
+_EACH_OTHER, _BOTH = "each other", " × "
 
 
 def _changed(use: MethodUse, one: Params, other: Params) -> tuple[str, ...]:

@@ -178,3 +178,19 @@ def test_the_gradient_is_that_of_the_reference(simulator, taps, numbers, whole, 
     arguments = (torch.tensor(PAIRS), taps, 2.0, True)
     wanted = reference.ssim_backward(torch.tensor(gradient).double(), torch.tensor(maps).double(), *arguments).numpy()
     np.testing.assert_allclose(found / abs(wanted).max(), wanted / abs(wanted).max(), atol=NUMBERS[numbers].tolerance)
+
+
+def test_the_gradient_of_a_map_in_no_pair_is_zero(plain) -> None:
+    maps = drawn(1, 4, 9, 11).astype(np.float32)
+    found = pull_back(plain, maps, UNIFORM, "singles", drawn(1, len(PAIRS), seed=1).astype(np.float32))
+    assert (found[:, 3] == 0).all()
+    assert (found[:, :3] != 0).any(axis=(2, 3)).all()
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["means", "maps"])
+def test_no_images_give_no_results(simulator, whole) -> None:
+    maps = np.zeros((0, 3, 9, 11), np.float32)
+    size = (5, 7) if whole else ()
+    assert compare(simulator, maps, UNIFORM, "singles", whole).shape == (0, len(PAIRS), *size)
+    gradient = np.zeros((0, len(PAIRS), *size), np.float32)
+    assert pull_back(simulator, maps, UNIFORM, "singles", gradient).shape == maps.shape

@@ -142,66 +142,77 @@ def _experiment(place: int, entry: Entry) -> Experiment:
 
 
 def _filled(found: Results, wish: Wanted, model: str, place: int, entry: Entry) -> Results:
-    names = list(found.images)
     where = {"model": model, "experiment": place, "method": entry.method, "along": entry.along}
     reference = found.experiments[place].default if entry.along == "settings" else "clean"
-    rows, values, sensitivities = list(found.rows), list(found.values), list(found.sensitivities)
     for metric in wish.metrics:
         floor = 1 - (0.1 * wish.rng.random(wish.images) if entry.seeded else np.zeros(wish.images))
         random = 0.04 * wish.rng.standard_normal(wish.images)
-        ends = {"rerun": floor, "random": random} if entry.seeded else {"random": random}
-        rows += [
-            Row(**where, factor="", value="", reference=reference, metric=metric, image=name, role=role, score=score)
-            for role, column in ends.items()
-            for name, score in zip(names, column.tolist(), strict=True)
-        ]
-        for factor, (settings, moves) in entry.factors.items():
-            scores = {value: _scores(wish, moves * (1 + 0.3 * step), floor) for step, value in enumerate(settings[1:])}
-            place_of = {**where, "reference": reference, "metric": metric, "factor": factor}
-            rows += [
-                Row(
-                    **place_of,
-                    value=value,
-                    image=name,
-                    role="value",
-                    score=float(score),
-                    map=map_key(model, place, f"{factor}={value}", name),
-                    reference_map=map_key(model, place, "default", name),
-                )
-                for value, column in scores.items()
-                for name, score in zip(names, column, strict=True)
-            ]
-            values += [
-                ValueSummary(
-                    **place_of,
-                    value=value,
-                    number=_number(value),
-                    similarity=_interval(column),
-                    over_random=_interval(column - random),
-                    under_floor=_interval(floor - column),
-                )
-                for value, column in scores.items()
-            ]
-            mean = np.mean(list(scores.values()), axis=0)
-            moved = index(mean, floor, random)
-            sensitivities.append(
-                Sensitivity(
-                    **place_of,
-                    values=settings[1:],
-                    index=_interval(moved),
-                    similarity=_interval(mean),
-                    floor=_interval(floor),
-                    random=_interval(random),
-                    per_image=dict(zip(names, moved.tolist(), strict=True)),
-                    deterministic=not entry.seeded,
-                    within=0.02,
-                    across=0.11,
-                )
-            )
-    changed = replace(found, rows=tuple(rows), values=tuple(values), sensitivities=tuple(sensitivities))
+        at = {**where, "reference": reference, "metric": metric}
+        found = replace(found, rows=(*found.rows, *_ends(list(found.images), at, entry, floor, random)))
+        for factor in entry.factors:
+            found = _moved(found, wish, {**at, "factor": factor}, entry, (floor, random))
     if entry.along == "settings":
-        changed = replace(changed, accuracies=(*found.accuracies, *_accuracies(wish, where, entry)))
-    return replace(changed, strips=(*found.strips, *_strips(wish, names[: wish.pictured], where, entry)))
+        found = replace(found, accuracies=(*found.accuracies, *_accuracies(wish, where, entry)))
+    pictured = list(found.images)[: wish.pictured]
+    return replace(found, strips=(*found.strips, *_strips(wish, pictured, where, entry)))
+
+
+def _ends(names: list[str], at: dict, entry: Entry, floor: np.ndarray, random: np.ndarray) -> list[Row]:
+    ends = {"rerun": floor, "random": random} if entry.seeded else {"random": random}
+    return [
+        Row(**at, factor="", value="", image=name, role=role, score=score)
+        for role, column in ends.items()
+        for name, score in zip(names, column.tolist(), strict=True)
+    ]
+
+
+def _moved(found: Results, wish: Wanted, at: dict, entry: Entry, ends: tuple[np.ndarray, np.ndarray]) -> Results:
+    """Return the results with what one factor's values do to one metric."""
+    names, (floor, random) = list(found.images), ends
+    settings, moves = entry.factors[at["factor"]]
+    scores = {value: _scores(wish, moves * (1 + 0.3 * step), floor) for step, value in enumerate(settings[1:])}
+    rows = [
+        Row(**at, value=value, image=name, role="value", score=float(score), **_maps_of(at, value, name))
+        for value, column in scores.items()
+        for name, score in zip(names, column, strict=True)
+    ]
+    values = [
+        ValueSummary(
+            **at,
+            value=value,
+            number=_number(value),
+            similarity=_interval(column),
+            over_random=_interval(column - random),
+            under_floor=_interval(floor - column),
+        )
+        for value, column in scores.items()
+    ]
+    mean = np.mean(list(scores.values()), axis=0)
+    moved = index(mean, floor, random)
+    sensitivity = Sensitivity(
+        **at,
+        values=settings[1:],
+        index=_interval(moved),
+        similarity=_interval(mean),
+        floor=_interval(floor),
+        random=_interval(random),
+        per_image=dict(zip(names, moved.tolist(), strict=True)),
+        deterministic=not entry.seeded,
+        within=0.02,
+        across=0.11,
+    )
+    return replace(
+        found,
+        rows=(*found.rows, *rows),
+        values=(*found.values, *values),
+        sensitivities=(*found.sensitivities, sensitivity),
+    )
+
+
+def _maps_of(at: dict, value: str, image: str) -> dict[str, str]:
+    place = at["model"], at["experiment"]
+    changed = f"{at['factor']}={value}"
+    return {"map": map_key(*place, changed, image), "reference_map": map_key(*place, "default", image)}
 
 
 def _scores(wish: Wanted, moves: float, floor: np.ndarray) -> np.ndarray:
