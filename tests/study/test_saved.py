@@ -46,7 +46,7 @@ def test_what_is_undefined_stays_so_in_json_that_others_can_read(found, tmp_path
 
 
 def test_a_folder_without_results_says_how_to_get_them(tmp_path) -> None:
-    with pytest.raises(StoreError, match="holds no finished results.*sam-toolkit run"):
+    with pytest.raises(StoreError, match=r"holds no finished results.*sam-toolkit run"):
         load(tmp_path)
 
 
