@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+import numpy as np
 import torch
 from pydantic import Field
 from scipy.ndimage import gaussian_filter
@@ -29,16 +30,19 @@ class Filling:
     Attributes:
         blur_sigma: standard deviation of the blur in pixels; None where nothing is blurred.
         seed: seed of the noise; None where nothing is drawn.
+        own_size: whether the blur is in pixels of the pictures that images were made from.
     """
 
     fill: Fill
     blur_sigma: float | None = None
     seed: int | None = None
+    own_size: bool = False
 
     @classmethod
-    def of(cls, fill: Fill, blur_sigma: float, seed: int) -> Filling:
+    def of(cls, fill: Fill, blur_sigma: float, seed: int, own_size: bool = False) -> Filling:
         """Return the filling, without the details that do not matter to `fill`."""
-        return cls(fill, blur_sigma if fill == "blur" else None, seed if fill == "noise" else None)
+        blurred = fill == "blur"
+        return cls(fill, blur_sigma if blurred else None, seed if fill == "noise" else None, own_size and blurred)
 
     def inputs(self, model: Model, batch: Batch, rng: Rng, draw: int = 0) -> float | Tensor:
         """Return the fill as network input: 0.0, one value a channel `[C]`, or images `[N, C, H, W]`.
@@ -51,9 +55,7 @@ class Filling:
             case "mean":
                 return 0.0
             case "blur":
-                images = batch.images.cpu().numpy()
-                blurred = gaussian_filter(images, self.blur_sigma, mode="nearest", axes=(-2, -1))
-                return model.inputs(torch.from_numpy(blurred))
+                return model.inputs(self._blurred(batch))
             case "noise":
                 stream, shape = rng.child("fill", str(self.seed)), batch.images.shape[1:]
                 return model.inputs(torch.stack([stream.uniform(name, draw, shape) for name in batch.ids]))
@@ -62,6 +64,14 @@ class Filling:
             case _:
                 colour = self.fill if isinstance(self.fill, tuple) else (self.fill,)
         return _colour_inputs(model, colour, batch.images.shape[1])
+
+    def _blurred(self, batch: Batch) -> Tensor:
+        origins = batch.origins if self.own_size and batch.origins else [None] * len(batch)
+        scales = [origin.scale if origin else (1.0, 1.0) for origin in origins]
+        return torch.stack([
+            torch.from_numpy(gaussian_filter(image, np.array(scale) * self.blur_sigma, mode="nearest", axes=(-2, -1)))
+            for image, scale in zip(batch.images.cpu().numpy(), scales, strict=True)
+        ])  # fmt: skip
 
     def everywhere(self, model: Model, batch: Batch, rng: Rng) -> Tensor:
         """Return the network inputs `[N, C, H, W]` of images that are hidden altogether; raises as `inputs` does."""

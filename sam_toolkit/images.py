@@ -25,6 +25,9 @@ _RESAMPLING = {
     "bicubic": Image.Resampling.BICUBIC,
     "nearest": Image.Resampling.NEAREST,
 }
+_ROUNDING = 1e-4
+"""What a level of 8 bits can lose on its way through float32."""
+
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
 """What Pillow's readers raise on files that are cut short, damaged or absurdly large."""
 
@@ -83,19 +86,7 @@ class Preprocessing:
         """Return the photograph as float32 `[C, crop, crop]` in [0, 1]; raises ImageError if unreadable."""
         if isinstance(photo.source, Tensor):
             return self._checked(photo.name, photo.source)
-        channels = len(self.mean)
-        if channels not in (1, 3):
-            raise ImageError(
-                f"Image {photo.name!r} is a file, but the model has no preprocessing to make an input of it. "
-                "Give it: Model(module, preprocessing=Preprocessing(...))."
-            )
-        picture = _upright(photo.source, channels)
-        height, width = self._resized((picture.height, picture.width))
-        top, left = self._corner(photo.name, (height, width))
-        picture = picture.resize((width, height), _RESAMPLING[self.interpolation])
-        picture = picture.crop((left, top, left + self.crop, top + self.crop))
-        values = torch.from_numpy(np.array(picture)).reshape(self.crop, self.crop, channels)
-        return values.permute(2, 0, 1).contiguous().float().div_(255)
+        return self._fitted(photo.name, self._picture(photo.name, photo.source))
 
     def boxes(self, photo: Photo) -> list[Box]:
         """Return its boxes (y0, x0, y1, x1) in pixels of the network input, clipped, if inside at all."""
@@ -106,12 +97,31 @@ class Preprocessing:
         with _opened(photo.source) as picture:
             stored, orientation = _header(picture)
         upright = [_turned(box, stored, orientation) for box in photo.boxes]
-        size = stored[::-1] if orientation in _SWAPPED else stored
-        resized = self._resized(size)
-        top, left = self._corner(photo.name, resized)
-        down, right = resized[0] / size[0], resized[1] / size[1]
+        size = _upright_size(stored, orientation)
+        down, right = self._scale(size)
+        top, left = self._corner(photo.name, self._resized(size))
         moved = [(y0 * down - top, x0 * right - left, y1 * down - top, x1 * right - left) for y0, x0, y1, x1 in upright]
         return _clipped(moved, (self.crop, self.crop))
+
+    def _picture(self, name: str, path: Path) -> Image.Image:
+        """Return the file's picture, upright, with the model's channels."""
+        if len(self.mean) not in (1, 3):
+            raise ImageError(
+                f"Image {name!r} is a file, but the model has no preprocessing to make an input of it. "
+                "Give it: Model(module, preprocessing=Preprocessing(...))."
+            )
+        return _upright(path, len(self.mean))
+
+    def _fitted(self, name: str, picture: Image.Image) -> Tensor:
+        """Return a picture resized and cropped to the network's size."""
+        height, width = self._resized((picture.height, picture.width))
+        top, left = self._corner(name, (height, width))
+        picture = picture.resize((width, height), _RESAMPLING[self.interpolation])
+        return _values(picture.crop((left, top, left + self.crop, top + self.crop)))
+
+    def _scale(self, size: tuple[int, int]) -> tuple[float, float]:
+        height, width = self._resized(size)
+        return height / size[0], width / size[1]
 
     def _resized(self, size: tuple[int, int]) -> tuple[int, int]:
         """Return (height, width) after resizing, the long side rounded down as torchvision does."""
@@ -155,10 +165,51 @@ class Preprocessing:
         return image
 
 
+@dataclass(frozen=True)
+class PhotoOrigin:
+    """The picture of a photograph at its own size, read when it is used; that of a tensor is the image itself."""
+
+    photo: Photo
+    preprocessing: Preprocessing
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """Return how many pixels of the image one of the picture becomes, down and across."""
+        if isinstance(self.photo.source, Tensor):
+            return 1.0, 1.0
+        with _opened(self.photo.source) as picture:
+            return self.preprocessing._scale(_upright_size(*_header(picture)))
+
+    def picture(self) -> Tensor:
+        """Return the picture, float32 `[C, h, w]` in [0, 1]."""
+        source = self.photo.source
+        if isinstance(source, Tensor):
+            return source
+        return _values(self.preprocessing._picture(self.photo.name, source))
+
+    def image(self, picture: Tensor) -> Tensor:
+        """Return the image `[C, H, W]` of a picture of that size, which is cut down to the 8 bits that files have."""
+        if isinstance(self.photo.source, Tensor):
+            return picture
+        levels = (picture.clamp(0, 1).double() * 255 + _ROUNDING).to(torch.uint8).permute(1, 2, 0)
+        drawn = Image.fromarray(levels.squeeze(2).numpy() if levels.shape[2] == 1 else levels.numpy())
+        return self.preprocessing._fitted(self.photo.name, drawn)
+
+
+def _values(picture: Image.Image) -> Tensor:
+    """Return a picture's values, float32 `[C, h, w]` in [0, 1]."""
+    values = torch.from_numpy(np.array(picture)).reshape(picture.height, picture.width, -1)
+    return values.permute(2, 0, 1).contiguous().float().div_(255)
+
+
 def stored_size(path: Path) -> tuple[int, int]:
     """Return (height, width) of an image file as stored, from its header; raises ImageError if unreadable."""
     with _opened(path) as picture:
         return _header(picture)[0]
+
+
+def _upright_size(stored: tuple[int, int], orientation: int) -> tuple[int, int]:
+    return stored[::-1] if orientation in _SWAPPED else stored
 
 
 def _header(picture: Image.Image) -> tuple[tuple[int, int], int]:

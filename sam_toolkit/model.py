@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from sam_toolkit.errors import ModelError
-from sam_toolkit.images import Photo, Preprocessing
+from sam_toolkit.images import Photo, PhotoOrigin, Preprocessing
 from sam_toolkit.types import Batch, digest, tensor_digest
 
 Score = Literal["logit", "probability"]
@@ -177,6 +177,7 @@ class Model:
             torch.tensor(targets, dtype=torch.int64),
             tuple(photo.digest for photo in photos),
             torch.tensor(boxes, dtype=torch.int64).reshape(-1, 5),
+            tuple(PhotoOrigin(photo, self._geometry) for photo in photos),
         )
         self.check(batch)
         return batch

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -71,6 +71,20 @@ def tensor_digest(tensor: Tensor) -> str:
     return digest(str(values.dtype), str(tuple(values.shape)), values.reshape(-1).view(torch.uint8).numpy().tobytes())
 
 
+class Origin(Protocol):
+    """The picture that an image was made from, at its own size."""
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """Return how many pixels of the image one of the picture becomes, down and across."""
+
+    def picture(self) -> Tensor:
+        """Return the picture, float32 `[C, h, w]` in [0, 1]."""
+
+    def image(self, picture: Tensor) -> Tensor:
+        """Return the image `[C, H, W]` that becomes of a picture of that size."""
+
+
 @dataclass(frozen=True)
 class Batch:
     """Images of one size with what is asked about them.
@@ -80,12 +94,14 @@ class Batch:
         targets: int64 `[N]`, the class whose score is explained.
         ids: one content digest an image; random draws are addressed by it.
         boxes: int64 `[B, 5]` of (image, y0, x0, y1, x1), ends exclusive, or None where objects are not annotated.
+        origins: what each image was made from, or None where images are all there is.
     """
 
     images: Tensor
     targets: Tensor
     ids: tuple[str, ...]
     boxes: Tensor | None = None
+    origins: tuple[Origin, ...] | None = None
 
     @classmethod
     def of(cls, images: Tensor, targets: Tensor | Sequence[int] | int, ids: Sequence[str] | None = None) -> Self:
@@ -127,8 +143,9 @@ class Batch:
             targets=self.targets[where],
             ids=tuple(self.ids[i] for i in indices),
             boxes=boxes,
+            origins=self.origins and tuple(self.origins[i] for i in indices),
         )
 
     def with_images(self, images: Tensor) -> Self:
-        """Return the same batch (ids, targets, boxes) with other images, such as noisy ones."""
+        """Return the same batch (ids, targets, boxes, origins) with other images, such as noisy ones."""
         return replace(self, images=images)

@@ -59,6 +59,13 @@ def test_with_the_original_conventions_the_patches_stand_where_they_stood():
     assert sum(len(setting.windows((224, 224))) for setting in settings) == 39_211
 
 
+def test_with_the_original_conventions_noise_is_added_before_resizing():
+    study = load_study(SAM, default_registry(False), variants=["demo", "original"])
+    assert [use.params.model_dump(exclude={"seed", "clip"}) for use in study.inputs if use.params] == [
+        {"sigma": 0.316, "compat": "sam-2020"}
+    ]
+
+
 def test_regular_models_are_compared_with_their_robust_twins():
     study = load_study(SAM, default_registry(False))
     twins = [comparison for comparison in study.compare if comparison.axis == "models"]

@@ -15,7 +15,7 @@ from torchvision import transforms
 from torchvision.transforms import InterpolationMode
 
 from sam_toolkit.errors import ImageError
-from sam_toolkit.images import Photo, Preprocessing, stored_size
+from sam_toolkit.images import Photo, PhotoOrigin, Preprocessing, stored_size
 from sam_toolkit.types import digest, tensor_digest
 
 
@@ -261,3 +261,35 @@ def test_a_file_is_addressed_by_its_bytes(tmp_path: Path) -> None:
     copied.write_bytes(Path(str(photo.source)).read_bytes())
     assert photo.digest == Photo.of_file(copied, "other").digest == digest(copied.read_bytes())
     assert stored_size(copied) == (20, 30)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("mean", [(0.5,), (0.5, 0.5, 0.5)])
+def test_an_origin_gives_the_picture_and_makes_the_same_image_of_it(
+    tmp_path: Path, orientation: int, mean: tuple[float, ...]
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    photo = _photo(tmp_path, _noise(90, 60), exif=exif)
+    how = Preprocessing(20, (30, 45), mean=mean, std=mean)
+    origin = PhotoOrigin(photo, how)
+    height, width = (60, 90) if orientation > 4 else (90, 60)
+    assert origin.picture().shape == (len(mean), height, width)
+    assert origin.scale == (30 / height, 45 / width)
+    assert torch.equal(origin.image(origin.picture()), how.image(photo))
+
+
+def test_a_changed_picture_is_cut_to_8_bits_and_resized(tmp_path: Path) -> None:
+    origin = PhotoOrigin(_photo(tmp_path, _noise(50, 40)), Preprocessing(20, 30))
+    picture = (torch.randint(-40, 300, (3, 50, 40), generator=torch.Generator().manual_seed(0)) + 0.9) / 255
+    stored = (picture.clamp(0, 1) * 255).to(torch.uint8).permute(1, 2, 0).numpy()
+    changed = _photo(tmp_path, Image.fromarray(stored), "changed.png")
+    assert torch.equal(origin.image(picture), Preprocessing(20, 30).image(changed))
+
+
+def test_the_origin_of_a_tensor_is_itself() -> None:
+    image = torch.rand(3, 20, 20)
+    origin = PhotoOrigin(Photo("drawn", image, tensor_digest(image)), Preprocessing(20, 30))
+    assert origin.scale == (1.0, 1.0)
+    assert origin.picture() is image
+    assert torch.equal(origin.image(image * 2), image * 2)

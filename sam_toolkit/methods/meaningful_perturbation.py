@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -29,12 +29,14 @@ _TUNED_SIZE = 28
 _SAM_SEARCH_BLUR, _SAM_LARGEST = 10.0, 170.0
 """Of the original's search for a disc: standard deviation of the blur in pixels, and the largest radius in cells."""
 
-_Convention = Literal["sam-2020", "jitter-frame", "disc-unit", "search-blur", "8-bit"]
+_Convention = Literal["sam-2020", "jitter-frame", "disc-unit", "search-blur", "own-size-blur", "8-bit"]
 """What the original did another way, by name; all of it together."""
 
 
 class MeaningfulPerturbationParams(Params):
     """Hyperparameters of Meaningful Perturbation."""
+
+    conventions: ClassVar[Mapping[str, Mapping[str, Any]]] = {"sam-2020": {"scaling": "none"}}
 
     mask_size: int = field(28, ge=1, help="cells of the mask along each side, at most the image's shorter side")
     init: Literal["circular", "ones", "random"] = field(
@@ -78,7 +80,8 @@ class MeaningfulPerturbationParams(Params):
         None,
         help="conventions of SAM's code. jitter-frame: the image, enlarged, moves under the mask, else both move; "
         "disc-unit: circle_step, circle_largest (170 if none) and circle_sigma are in cells; search-blur: 10 where "
-        "search_blur is none; 8-bit: maps are rounded to 8 bits; sam-2020: all of them",
+        "search_blur is none; own-size-blur: blurs are in pixels of the photograph, before it was resized; "
+        "8-bit: maps are rounded to 8 bits; sam-2020: all of them",
     )
 
     def follows(self, convention: _Convention) -> bool:
@@ -98,7 +101,8 @@ class MeaningfulPerturbationParams(Params):
     def cover(self, blur_sigma: float) -> Cover:
         """Return how masks hide, with that blur where fill is blur."""
         frame: Literal["window", "image"] = "window" if self.follows("jitter-frame") and self.jitter > 1 else "image"
-        return Cover(Filling.of(self.fill, blur_sigma, self.seed), Jitter(self.jitter, frame), self.upsampled())
+        filling = Filling.of(self.fill, blur_sigma, self.seed, self.follows("own-size-blur"))
+        return Cover(filling, Jitter(self.jitter, frame), self.upsampled())
 
     def upsampled(self) -> Upsampling:
         """Return how masks become as large as images, without the numbers that do not matter to it."""
@@ -143,11 +147,11 @@ class MeaningfulPerturbation(Method[MeaningfulPerturbationParams]):
 
     Adam lowers the score of the image under the mask, plus l1 times what is hidden, plus tv times the total variation.
     The defaults are those of SAM (2020): a mask of 28 x 28 cells over the blurred image. Settings with one seed are
-    moved alike by the jitter. SAM's blur was that of the file, before it was resized; no setting brings that back, nor
-    its one random init for all images.
+    moved alike by the jitter. No setting brings back SAM's one random init for all images.
     """
 
     name = "meaningful-perturbation"
+    version = "2"
     reference = "Fong and Vedaldi, Interpretable Explanations of Black Boxes by Meaningful Perturbation, ICCV 2017"
     gradients = True
     tolerance = 0.01

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -19,6 +20,11 @@ class GaussianNoiseParams(Params):
     sigma: float = field(0.1, ge=0, help="standard deviation in image units, where images are in [0, 1]")
     seed: int = field(0, ge=0, help="seed of the noise; the draw is the same for every sigma, and scaled")
     clip: bool = field(True, help="whether noisy images are clipped to [0, 1]")
+    compat: Literal["sam-2020"] | None = field(
+        None,
+        help="sam-2020: noise is added at the photograph's own size, clipped, cut to 8 bits and resized with it, so "
+        "that less is left of it the larger the file; images that were no files are at their own size",
+    )
 
 
 class GaussianNoise(Perturbation[GaussianNoiseParams]):
@@ -37,11 +43,27 @@ class GaussianNoise(Perturbation[GaussianNoiseParams]):
     def images(self, model: Model, batch: Batch, settings: Sequence[GaussianNoiseParams], rng: Rng) -> Tensor:
         """Return noisy images `[S, N, C, H, W]`."""
         stream = rng.child(settings[0].seed)
-        draws = torch.stack([stream.normal(image_id, 0, batch.images.shape[1:]) for image_id in batch.ids])
-        noise = draws.to(batch.images)
-        return torch.stack([_add(batch.images, noise, setting) for setting in settings])
+        noisy = _at_own_size if settings[0].compat and batch.origins else _at_network_size
+        return torch.stack(list(noisy(batch, settings, stream)), dim=1).to(batch.images.device)
 
 
-def _add(images: Tensor, noise: Tensor, setting: GaussianNoiseParams) -> Tensor:
-    noisy = images + setting.sigma * noise
-    return noisy.clamp(0, 1) if setting.clip else noisy
+def _at_network_size(batch: Batch, settings: Sequence[GaussianNoiseParams], stream: Rng) -> Iterator[Tensor]:
+    """Yield each image with the noise of every setting, `[S, C, H, W]`."""
+    for name, image in zip(batch.ids, batch.images, strict=True):
+        yield _added(image, stream.normal(name, 0, image.shape).to(image), settings)
+
+
+def _at_own_size(batch: Batch, settings: Sequence[GaussianNoiseParams], stream: Rng) -> Iterator[Tensor]:
+    """Yield each image as made of its picture with the noise of every setting, `[S, C, H, W]`."""
+    assert batch.origins is not None
+    for name, origin in zip(batch.ids, batch.origins, strict=True):
+        picture = origin.picture()
+        noisy = _added(picture, stream.normal(name, 0, picture.shape), settings)
+        yield torch.stack([origin.image(each) for each in noisy])
+
+
+def _added(image: Tensor, noise: Tensor, settings: Sequence[GaussianNoiseParams]) -> Tensor:
+    noisy = [image + setting.sigma * noise for setting in settings]
+    return torch.stack(
+        [each.clamp(0, 1) if setting.clip else each for each, setting in zip(noisy, settings, strict=True)]
+    )

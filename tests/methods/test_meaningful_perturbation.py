@@ -8,12 +8,14 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 import torch
-from nets import colour_batch, colour_model
+from nets import colour_batch, colour_model, colour_net
+from PIL import Image, ImageFilter
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
 from sam_toolkit.errors import ComponentError
+from sam_toolkit.images import Photo, Preprocessing
 from sam_toolkit.methods import MeaningfulPerturbation
 from sam_toolkit.methods.mask_optimisation import Penalty
 from sam_toolkit.methods.mask_starts import Discs
@@ -189,7 +191,7 @@ def test_fields_without_effect_make_no_run_of_their_own() -> None:
     alike = [
         setting(jitter=1, **change)
         for change in ({}, {"seed": 4}, {"circle_step": 9.0}, {"suppression": 0.5}, {"search_blur": 1.0},
-                       {"upsampling_sigma": 9.0}, {"compat": "sam-2020"}, {"map_sigma": 2.0})
+                       {"upsampling_sigma": 9.0}, {"compat": ("search-blur", "8-bit")}, {"map_sigma": 2.0})
     ]  # fmt: skip
     assert len({one.run() for one in alike}) == 1
     assert MeaningfulPerturbation().rows(alike, (3, 32, 32)) == 12
@@ -309,6 +311,24 @@ def test_maps_of_8_bits_are_the_same_to_two_levels() -> None:
     torch.testing.assert_close(rounded, exact, atol=3 / 255, rtol=0)
     torch.testing.assert_close(rounded * 255, (rounded * 255).round(), atol=1e-4, rtol=0)
     assert not torch.equal(rounded, exact)
+
+
+def test_a_blur_at_own_size_is_that_of_the_picture_before_it_was_resized(tmp_path) -> None:
+    picture = Image.effect_mandelbrot((480, 300), (-2, -1.2, 1, 1.2), 60).convert("RGB")
+    picture.save(tmp_path / "photo.png")
+    picture.filter(ImageFilter.GaussianBlur(9)).save(tmp_path / "blurred.png")
+    model = Model(colour_net(), preprocessing=Preprocessing(100, (120, 120)))
+    batch = model.batch([Photo.of_file(tmp_path / "photo.png", label=0)])
+    expected = model.image(Photo.of_file(tmp_path / "blurred.png"))
+
+    def blurred(*compat: str) -> Tensor:
+        filling = setting(blur_sigma=9, compat=compat or None).run().cover.filling
+        return filling.inputs(model, batch, RNG)[0] * model.scale() + torch.tensor([0.485, 0.456, 0.406])[:, None, None]
+
+    own = blurred("own-size-blur")
+    assert (own - expected).abs().mean() < 0.1 * (blurred() - expected).abs().mean()
+    inside = (..., slice(15, -15), slice(15, -15))  # what lies beyond the crop is no part of the image any more
+    assert float((own - expected)[inside].abs().max()) < 0.01
 
 
 def test_it_hides_what_matters_and_nothing_else() -> None:

@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 from nets import colour_batch, colour_model, colour_net
+from PIL import Image
 
+from sam_toolkit.images import Photo, Preprocessing
 from sam_toolkit.model import Model
 from sam_toolkit.perturbations import GaussianNoise
 from sam_toolkit.rng import Rng
+from sam_toolkit.types import Batch
 
 BATCH = colour_batch(3)
 RNG = Rng(7).child("gaussian-noise")
@@ -58,3 +64,41 @@ def test_one_call_needs_no_model_and_writes_to_nothing() -> None:
     assert found.shape == before.shape
     assert torch.equal(BATCH.images, before)
     assert not torch.equal(found, before)
+
+
+@pytest.mark.parametrize(("name", "left"), [("20735", 0.039), ("28460", 0.0975)], ids=["1600 px", "500 px"])
+def test_noise_of_a_photograph_at_its_own_size_fades_as_in_the_original(shared, name: str, left: float) -> None:
+    """What is left of a variance of 0.1 was measured with the original's steps; the resizing is its (256, 256)."""
+    model = Model(colour_net(), preprocessing=Preprocessing(resize=(256, 256)))
+    batch = _photographed(model, shared / "images" / f"ILSVRC2012_val_000{name}.JPEG")
+    noisy = GaussianNoise().images(model, batch, [GaussianNoise.setting(sigma=0.1**0.5, compat="sam-2020")], RNG)[0]
+    noise = noisy - batch.images
+    assert (noise - noise.mean()).std().item() == pytest.approx(left, abs=0.003)
+
+
+def test_noise_at_own_size_is_clipped_and_stored_in_8_bits_before_resizing(tmp_path) -> None:
+    levels = np.random.default_rng(0).integers(0, 256, (70, 90, 3), dtype=np.uint8)
+    Image.fromarray(levels).save(tmp_path / "photo.png")
+    model = Model(colour_net(), preprocessing=Preprocessing(32, (40, 40)))
+    batch = _photographed(model, tmp_path / "photo.png")
+    setting = GaussianNoise.setting(sigma=0.3, compat="sam-2020")
+    found = GaussianNoise().images(model, batch, [setting], RNG)[0]
+
+    draws = RNG.child(setting.seed).normal(batch.ids[0], 0, (3, 70, 90)).permute(1, 2, 0).numpy()
+    noisy = np.clip(levels / 255 + 0.3 * draws, 0, 1)
+    Image.fromarray((255 * noisy).astype(np.uint8)).save(tmp_path / "noisy.png")
+    expected = model.image(Photo.of_file(tmp_path / "noisy.png"))
+    torch.testing.assert_close(found[0], expected, atol=1.01 / 255, rtol=0)
+    assert (found[0] != expected).float().mean() < 0.01
+
+
+def test_images_that_were_no_files_are_at_their_own_size() -> None:
+    kept, usual = GaussianNoise.setting(compat="sam-2020"), GaussianNoise.setting()
+    noise = GaussianNoise()
+    assert torch.equal(
+        noise.images(colour_model(), BATCH, [kept], RNG), noise.images(colour_model(), BATCH, [usual], RNG)
+    )
+
+
+def _photographed(model: Model, path: Path) -> Batch:
+    return model.batch([Photo.of_file(path, label=0)])
