@@ -10,7 +10,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from sam_toolkit.reports.ranking import Knob, ranking
+from sam_toolkit.reports.advice import advice
+from sam_toolkit.reports.ranking import Knob, method_names, ranking
 from sam_toolkit.reports.verdict import Verdict, verdicts
 from sam_toolkit.reports.wording import counted, ends, number, printable
 from sam_toolkit.study.results import Results, Sensitivity
@@ -19,11 +20,12 @@ _TITLES = {"settings": "Sensitivity to hyperparameters", "inputs": "Sensitivity 
 
 
 def summary(results: Results) -> RenderableType:
-    """Return what a study found: verdicts, tables of the sensitivity index, failures and notes."""
+    """Return what a study found: verdicts, tables of the sensitivity index, advice, failures and notes."""
     found = verdicts(results)
     parts: list[RenderableType] = [part for verdict in found for part in _verdict(results, verdict)]
     if not found:
         parts.append(Text("No sensitivity index: nothing was compared with a reference."))
+    parts += _advised(results)
     parts += [Text(f"Accuracies of {counted(len(results.accuracies), 'setting')} are in the report.")] * bool(
         results.accuracies
     )
@@ -41,6 +43,16 @@ def _verdict(results: Results, verdict: Verdict) -> Iterator[RenderableType]:
     for sentence in verdict.cautions:
         yield _line(f"- {sentence}")
     yield Padding(_table(results, verdict.along), (1, 0, 0, 0))
+
+
+def _advised(results: Results) -> Iterator[RenderableType]:
+    names = method_names(results)
+    found = [(names.get(item.index, ""), text) for item in results.experiments for text in advice(results, item.index)]
+    if found:
+        yield Text()
+        yield _line("Advice, and how sure it is; a move of 1 is as far as a random map is", "italic")
+        yield from (_line(f"- {name}: {text}") for name, text in found)
+        yield Text()
 
 
 def _table(results: Results, along: str) -> Table:

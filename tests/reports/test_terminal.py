@@ -7,6 +7,7 @@ import io
 from reports.factory import Entry, failed, renamed, results
 from rich.console import Console
 
+from sam_toolkit.reports.advice import advice
 from sam_toolkit.reports.terminal import summary
 
 
@@ -50,3 +51,14 @@ def test_failures_and_notes_are_told():
 
 def test_a_study_that_varies_nothing_says_so():
     assert "nothing was compared" in shown(results(entries=(Entry("gradient", {}),), inputs=()))
+
+
+def test_advice_stands_by_the_name_of_its_method():
+    found = results(derived=True)
+    text = " ".join(shown(found, width=400).split())
+    said = [sentence for item in found.experiments for sentence in advice(found, item.index)]
+    assert len(said) > 3
+    for sentence in said:
+        assert sentence.replace("`", "") in text
+    assert "- smoothgrad: samples:" in text
+    assert "Advice" not in shown(results())
