@@ -44,6 +44,7 @@ class Model:
         preprocessing: how photographs become its images; None where images are inputs as they are.
         categories: class names, or empty.
         chunk: rows sent through the network at once; halved for good when memory runs out.
+        watch: told after each chunk how many rows have been counted; None: nobody is.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Model:
         self.chunk = chunk or _CHUNKS["cpu"]
         self._chunk_given = chunk is not None
         self.counted = Rows()
+        self.watch: Callable[[int], None] | None = None
         self._fingerprint = ""
 
     @classmethod
@@ -212,6 +214,8 @@ class Model:
             )
         self._require_finite(logits, "logit")
         self.counted = Rows(self.counted.forward + len(inputs), self.counted.backward)
+        if self.watch:
+            self.watch(self.counted.forward)
         return logits
 
     def _require_finite(self, values: Tensor, what: str) -> None:

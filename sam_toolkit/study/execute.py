@@ -45,6 +45,10 @@ class Progress(Protocol):
         """Say what is left to compute."""
         ...
 
+    def under_way(self, task: Task, rows: int) -> None:
+        """Say how many network rows of a task are done."""
+        ...
+
     def advance(self, outcome: Outcome) -> None:
         """Say that a task ended."""
         ...
@@ -57,6 +61,9 @@ class Quiet:
         """Do nothing."""
 
     def begin(self, tasks: Sequence[Task], plan: Plan) -> None:
+        """Do nothing."""
+
+    def under_way(self, task: Task, rows: int) -> None:
         """Do nothing."""
 
     def advance(self, outcome: Outcome) -> None:
@@ -155,7 +162,7 @@ def _compute(
     models = () if workers else tuple(subject.model for subject in subjects)
     make_worker: MakeWorker = partial(StudyWorker, job, models)
     try:
-        for outcome in executor.run(tasks, make_worker):
+        for outcome in executor.run(tasks, make_worker, progress.under_way):
             _keep(outcome, store)
             progress.advance(outcome)
     finally:

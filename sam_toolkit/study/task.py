@@ -63,10 +63,17 @@ class Outcome:
     attempt: int = 1
 
 
+Tell = Callable[[int], None]
+"""Is told how many network rows of a task are done so far."""
+
+Hear = Callable[[Task, int], None]
+"""Is told how many network rows of which task are done so far."""
+
+
 class Worker(Protocol):
     """Carries out tasks in one process; keeps models and photographs between them."""
 
-    def run(self, task: Task) -> Outcome:
+    def run(self, task: Task, tell: Tell) -> Outcome:
         """Return the outcome; never raises but for KeyboardInterrupt and the like."""
         ...
 
@@ -78,7 +85,7 @@ MakeWorker = Callable[[], Worker]
 class Executor(Protocol):
     """Carries tasks to workers."""
 
-    def run(self, tasks: Iterable[Task], make_worker: MakeWorker) -> Iterator[Outcome]:
+    def run(self, tasks: Iterable[Task], make_worker: MakeWorker, hear: Hear) -> Iterator[Outcome]:
         """Yield an outcome for each task, in any order, lazily, with a bounded number in flight."""
         ...
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from sam_toolkit.rng import Rng
 from sam_toolkit.study.map_files import write_maps
 from sam_toolkit.study.prepare import open_model
 from sam_toolkit.study.spec import Study
-from sam_toolkit.study.task import MapFile, Outcome, Task
+from sam_toolkit.study.task import MapFile, Outcome, Task, Tell
 from sam_toolkit.types import Batch
 
 
@@ -46,13 +47,14 @@ class StudyWorker:
         self._job = job
         self._models = dict(enumerate(models))
 
-    def run(self, task: Task) -> Outcome:
-        """Return the outcome: a file of maps, or the error's text."""
+    def run(self, task: Task, tell: Tell) -> Outcome:
+        """Return the outcome: a file of maps, or the error's text; `tell` is told the rows done so far."""
         started = time.perf_counter()
         try:
             model = self._model(task.model)
             before = model.counted
-            file = self._write(task, model, self._maps(task, model))
+            with _watched(model, tell):
+                file = self._write(task, model, self._maps(task, model))
             rows = Rows(model.counted.forward - before.forward, model.counted.backward - before.backward)
         except Exception as error:  # noqa: BLE001 - whatever a component raises must not end the study
             return Outcome(task, "failed", error=_text(error), seconds=time.perf_counter() - started)
@@ -98,6 +100,16 @@ class StudyWorker:
         }
         keys = [key for row in task.keys for key in row]
         return write_maps(self._job.folder, task.id, keys, maps.flatten(0, 1), header)
+
+
+@contextmanager
+def _watched(model: Model, tell: Tell) -> Iterator[None]:
+    before = model.counted.forward
+    model.watch = lambda counted: tell(counted - before)
+    try:
+        yield
+    finally:
+        model.watch = None
 
 
 def _text(error: Exception) -> str:

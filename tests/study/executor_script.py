@@ -9,7 +9,7 @@ import threading
 import time
 from pathlib import Path
 
-from fake_workers import MakeFake, task
+from fake_workers import MakeFake, ignore, task
 
 from sam_toolkit.study.executors.process import ProcessExecutor
 
@@ -28,7 +28,7 @@ if __name__ == "__main__":
     threading.Thread(target=tell_when_started, args=(workers,), daemon=True).start()
     executor = ProcessExecutor(workers)
     try:
-        for outcome in executor.run([task(1, "hang"), task(2, "hang")], MakeFake(folder)):
+        for outcome in executor.run([task(1, "hang"), task(2, "hang")], MakeFake(folder), ignore):
             print(outcome, flush=True)
     except KeyboardInterrupt:
         executor.close()

@@ -11,12 +11,16 @@ from pathlib import Path
 import torch
 
 from sam_toolkit.errors import SamError
-from sam_toolkit.study.task import Outcome, Task
+from sam_toolkit.study.task import Outcome, Task, Tell
 
 
 def task(number: int, label: str = "do") -> Task:
     """Return a task that is told from others by its id."""
     return Task(f"{number:04d}", 0, 0, 0, (), (), ((f"key {number}",),), 1, label)
+
+
+def ignore(task: Task, rows: int) -> None:
+    """Hear how a task gets on, and do nothing."""
 
 
 @dataclass
@@ -25,7 +29,7 @@ class FakeWorker:
 
     folder: Path
 
-    def run(self, task: Task) -> Outcome:
+    def run(self, task: Task, tell: Tell) -> Outcome:
         """Return a `done` outcome that names this process and its threads, where the label lets it."""
         attempts = len(list(self.folder.glob(f"{task.id}.*")))
         (self.folder / f"{task.id}.{attempts}").write_text(str(os.getpid()))
@@ -37,6 +41,10 @@ class FakeWorker:
             os._exit(3)
         if task.label == "hang":
             time.sleep(600)
+        if task.label == "tell":
+            for rows in (1, 2, 3):
+                time.sleep(0.3)  # a word is due every half second
+                tell(rows)
         return Outcome(task, "done", error=f"{os.getpid()} {torch.get_num_threads()}")
 
 

@@ -31,9 +31,14 @@ class Watch(Quiet):
     def __init__(self):
         self.outcomes = []
         self.left = None
+        self.rows = {}
 
     def begin(self, tasks, plan):
         self.left = len(tasks)
+
+    def under_way(self, task, rows):
+        assert rows > self.rows.get(task.id, 0)
+        self.rows[task.id] = rows
 
     def advance(self, outcome):
         self.outcomes.append(outcome)
@@ -51,6 +56,12 @@ def stored(folder):
 def numbers(results):
     """Return what a run found, without what differs from run to run (times)."""
     return [repr(item) for item in (*results.rows, *results.values, *results.sensitivities)]
+
+
+def test_rows_are_told_as_they_are_done(tmp_path):
+    watch = Watch()
+    small_run(tmp_path, progress=watch)
+    assert watch.rows == {outcome.task.id: outcome.rows.forward for outcome in watch.outcomes}
 
 
 def test_a_second_run_computes_nothing_and_finds_the_same(tmp_path):

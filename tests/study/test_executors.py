@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from fake_workers import CannotMake, FakeWorker, MakeFake, task
+from fake_workers import CannotMake, FakeWorker, MakeFake, ignore, task
 
 from sam_toolkit.errors import SamError
 from sam_toolkit.study.executors import process
 from sam_toolkit.study.executors.inline import InlineExecutor
 from sam_toolkit.study.executors.process import ProcessExecutor
-from sam_toolkit.study.task import Outcome, Task
+from sam_toolkit.study.task import Outcome, Task, Tell
 
 HERE = Path(__file__).parent
 
@@ -43,7 +43,7 @@ def test_inline_runs_tasks_in_turn_and_only_when_asked(tmp_path: Path) -> None:
             fetched.append(str(number))
             yield task(number)
 
-    outcomes = InlineExecutor().run(tasks(), MakeFake(tmp_path))
+    outcomes = InlineExecutor().run(tasks(), MakeFake(tmp_path), ignore)
     assert fetched == []
     assert next(outcomes).task == task(0)
     assert fetched == ["0"]
@@ -51,20 +51,26 @@ def test_inline_runs_tasks_in_turn_and_only_when_asked(tmp_path: Path) -> None:
 
 
 def test_inline_turns_what_a_worker_raises_into_a_failure(tmp_path: Path) -> None:
-    failed, done = InlineExecutor().run([task(1, "raise"), task(2)], MakeFake(tmp_path))
+    failed, done = InlineExecutor().run([task(1, "raise"), task(2)], MakeFake(tmp_path), ignore)
     assert (failed.status, failed.error) == ("failed", "ValueError: the method failed")
     assert done.status == "done"
 
 
 def test_inline_lets_an_interrupt_pass() -> None:
     class Interrupted:
-        def run(self, task: Task) -> Outcome:
+        def run(self, task: Task, tell: Tell) -> Outcome:
             raise KeyboardInterrupt
 
     executor = InlineExecutor()
     with pytest.raises(KeyboardInterrupt):
-        list(executor.run([task(1)], Interrupted))
+        list(executor.run([task(1)], Interrupted, ignore))
     executor.close()
+
+
+def test_inline_says_how_a_task_gets_on(tmp_path: Path) -> None:
+    heard: list[tuple[str, int]] = []
+    list(InlineExecutor().run([task(1, "tell")], MakeFake(tmp_path), lambda task, rows: heard.append((task.id, rows))))
+    assert heard == [("0001", 1), ("0001", 2), ("0001", 3)]
 
 
 # Processes: one run with everything in it, looked at from several sides
@@ -83,7 +89,7 @@ TASKS = [
 def eventful(tmp_path_factory: pytest.TempPathFactory, quick_start: None) -> dict[str, Outcome]:
     folder = tmp_path_factory.mktemp("eventful")
     executor = ProcessExecutor(2, seconds_per_task=1.0, attempts=3)
-    outcomes = list(executor.run(iter(TASKS), MakeFake(folder)))
+    outcomes = list(executor.run(iter(TASKS), MakeFake(folder), ignore))
     assert sorted(outcome.task.id for outcome in outcomes) == [each.id for each in TASKS], "each task once"
     return {outcome.task.id: outcome for outcome in outcomes}
 
@@ -98,6 +104,15 @@ def test_work_is_spread_over_other_processes_that_share_the_cores(eventful: dict
     words = [eventful[each.id].error.split() for each in TASKS if each.label == "do"]
     assert str(os.getpid()) not in {worker for worker, _ in words}
     assert {threads for _, threads in words} == {str(max(1, len(os.sched_getaffinity(0)) // 2))}
+
+
+def test_processes_say_now_and_then_how_a_task_gets_on(tmp_path: Path, quick_start: None) -> None:
+    heard: list[tuple[str, int]] = []
+    tasks = [task(1, "tell"), task(2)]
+    outcomes = list(ProcessExecutor(1).run(tasks, MakeFake(tmp_path), lambda task, rows: heard.append((task.id, rows))))
+    assert [outcome.status for outcome in outcomes] == ["done", "done"]
+    assert heard
+    assert set(heard) <= {("0001", 2), ("0001", 3)}, "the first word comes too early"
 
 
 def test_a_task_whose_process_is_killed_is_tried_again(eventful: dict[str, Outcome]) -> None:
@@ -132,7 +147,7 @@ def test_tasks_are_fetched_as_they_are_needed_and_processes_end_with_the_run(tmp
             yield task(fetched[-1])
 
     executor = ProcessExecutor(1)
-    outcomes = executor.run(endless(), MakeFake(tmp_path))
+    outcomes = executor.run(endless(), MakeFake(tmp_path), ignore)
     found = [next(outcomes) for _ in range(5)]
     assert len(fetched) <= 5 + 2
     executor.close()
@@ -155,18 +170,18 @@ def test_tasks_are_fetched_as_they_are_needed_and_processes_end_with_the_run(tmp
 )
 def test_a_worker_that_cannot_start_is_told_once(tmp_path: Path, how: str, told: str, starts: int) -> None:
     with pytest.raises(SamError, match=told):
-        list(ProcessExecutor(1, attempts=2).run([task(1), task(2)], CannotMake(tmp_path, how)))
+        list(ProcessExecutor(1, attempts=2).run([task(1), task(2)], CannotMake(tmp_path, how), ignore))
     assert len(list(tmp_path.iterdir())) == starts
 
 
 def test_work_that_cannot_be_sent_names_the_inline_executor(tmp_path: Path) -> None:
     make_worker: Callable[[], FakeWorker] = lambda: FakeWorker(tmp_path)  # noqa: E731 - what cannot be pickled
     with pytest.raises(SamError, match=r"cannot be sent to a worker process.*inline executor"):
-        list(ProcessExecutor(2).run([task(1)], make_worker))
+        list(ProcessExecutor(2).run([task(1)], make_worker, ignore))
 
 
 def test_no_tasks_start_no_process(tmp_path: Path) -> None:
-    assert list(ProcessExecutor(2).run([], CannotMake(tmp_path, "raise"))) == []
+    assert list(ProcessExecutor(2).run([], CannotMake(tmp_path, "raise"), ignore)) == []
     assert list(tmp_path.iterdir()) == []
 
 

@@ -17,8 +17,8 @@ from multiprocessing import connection, get_context, resource_tracker
 from multiprocessing.process import BaseProcess
 
 from sam_toolkit.errors import SamError
-from sam_toolkit.study.executors.serve import Started, serve
-from sam_toolkit.study.task import MakeWorker, Outcome, Task
+from sam_toolkit.study.executors.serve import Started, Underway, serve
+from sam_toolkit.study.task import Hear, MakeWorker, Outcome, Task
 
 _CONTEXT = get_context("spawn")  # a process that has used a GPU or threads cannot be forked
 _GRACE = 5.0
@@ -41,7 +41,7 @@ class ProcessExecutor:
         self._processes: list[_Process] = []
         self._false_starts = 0
 
-    def run(self, tasks: Iterable[Task], make_worker: MakeWorker) -> Iterator[Outcome]:
+    def run(self, tasks: Iterable[Task], make_worker: MakeWorker, hear: Hear) -> Iterator[Outcome]:
         """Yield the outcome of each task as it ends, `lost` where it lost its process at every attempt.
 
         Raises SamError where a worker cannot be sent to a process or cannot start there.
@@ -51,7 +51,7 @@ class ProcessExecutor:
         self._false_starts = 0
         try:
             while self._employ(queue, start):
-                outcomes = list(self._listen(queue))
+                outcomes = list(self._listen(queue, hear))
                 self._employ(queue, start)  # no process idles while the caller looks at outcomes
                 yield from outcomes
         finally:
@@ -73,7 +73,7 @@ class ProcessExecutor:
                 process.give(*queue.take(), self._limit)
         return queue.waiting(1) > 0 or any(process.task for process in self._processes)
 
-    def _listen(self, queue: _Queue) -> Iterator[Outcome]:
+    def _listen(self, queue: _Queue, hear: Hear) -> Iterator[Outcome]:
         """Wait until a process answers, ends or overruns its time; yield what that settles."""
         left = min(process.deadline for process in self._processes) - time.monotonic()
         pipes = [process.pipe for process in self._processes]
@@ -84,15 +84,18 @@ class ProcessExecutor:
             except (EOFError, OSError):
                 yield from self._bury(process, queue, process.end(_GRACE))
             else:
-                yield from self._hear(process, message)
+                yield from self._settled(process, message, hear)
         for process in list(self._processes):
             if process.deadline <= time.monotonic():
                 process.end()
                 yield from self._bury(process, queue, f"it ran longer than its limit of {self._limit:g} s")
 
-    def _hear(self, process: _Process, message: Started | Outcome) -> Iterator[Outcome]:
+    def _settled(self, process: _Process, message: Started | Underway | Outcome, hear: Hear) -> Iterator[Outcome]:
         if isinstance(message, Outcome):
             yield process.take_back(message)
+        elif isinstance(message, Underway):
+            assert process.task is not None
+            hear(process.task, message.rows)
         elif message.error:
             raise SamError(f"A worker process cannot start: {message.error}")
         else:

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import pickle
 import threading
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -15,12 +16,35 @@ import torch
 from sam_toolkit.errors import SamError
 from sam_toolkit.study.executors.inline import guarded, told
 
+_EVERY = 0.5
+"""Seconds from one word of a task to the next."""
+
 
 @dataclass(frozen=True)
 class Started:
     """The first word of a worker process: it is ready, or the error that kept it from being so."""
 
     error: str = ""
+
+
+@dataclass(frozen=True)
+class Underway:
+    """Word from a task under way: how many of its network rows are done."""
+
+    rows: int
+
+
+class _Now:
+    """Sends how a task gets on, a few times a second at most."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+        self._last = time.monotonic()
+
+    def __call__(self, rows: int) -> None:
+        if time.monotonic() - self._last > _EVERY:
+            self._last = time.monotonic()
+            self._pipe.send(Underway(rows))
 
 
 def serve(pipe: Connection, make_worker: bytes, threads: int) -> None:
@@ -36,7 +60,7 @@ def serve(pipe: Connection, make_worker: bytes, threads: int) -> None:
             return pipe.send(Started(told(error)))
         pipe.send(Started())
         while True:
-            pipe.send(guarded(worker, pipe.recv()))
+            pipe.send(guarded(worker, pipe.recv(), _Now(pipe)))
 
 
 def _end_with_driver() -> None:
