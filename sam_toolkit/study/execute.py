@@ -158,6 +158,8 @@ def _compute(
     progress.begin(tasks, plan)
     if not tasks:
         return
+    if workers:
+        tasks.sort(key=lambda task: -task.rows)  # else one process can be left with the longest when others are done
     executor: Executor = ProcessExecutor(workers) if workers else InlineExecutor()
     models = () if workers else tuple(subject.model for subject in subjects)
     make_worker: MakeWorker = partial(StudyWorker, job, models)
