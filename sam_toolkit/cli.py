@@ -186,13 +186,21 @@ def report(plugins: tuple[bool, tuple[str, ...]], folder: Path, names: tuple[str
 @click.argument("study", type=click.Path(path_type=Path))
 @_variant_option
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda:0 ...")
+@click.option("--groups", is_flag=True, help="Show too which settings are computed together.")
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
 @click.pass_obj
 def plan(
-    plugins: tuple[bool, tuple[str, ...]], /, study: Path, variants: tuple[str, ...], device: str, as_json: bool
+    plugins: tuple[bool, tuple[str, ...]],
+    /,
+    study: Path,
+    variants: tuple[str, ...],
+    device: str,
+    groups: bool,
+    as_json: bool,
 ) -> None:
-    """Check the STUDY and say what it will cost: groups, network rows with and without sharing, memory, time."""
-    from sam_toolkit.study.estimate import estimate, table
+    """Check the STUDY and say what it will cost: network rows with and without sharing, memory, time."""
+    from sam_toolkit.study.estimate import estimate
+    from sam_toolkit.study.estimate_table import table
 
     loaded, _ = _load(study, plugins, variants)
     with Console(stderr=True).status("Opening models, timing a few rows"):
@@ -200,7 +208,7 @@ def plan(
     if as_json:
         click.echo(json.dumps(found.as_json(), indent=1))
     else:
-        Console().print(table(found))
+        Console().print(table(found, groups))
 
 
 @main.command("list")

@@ -46,6 +46,7 @@ class ConsoleProgress:
         )
         self._task = self._bar.add_task("", total=None, rate="")
         self._total = self._done = 0
+        self._under_way: dict[str, int] = {}
         self._started = self._told = time.monotonic()
 
     def __enter__(self) -> ConsoleProgress:
@@ -74,18 +75,28 @@ class ConsoleProgress:
         self._console.print(f"Computing {left:,} maps with {rows:,} network rows{known}.")
         self._bar.reset(self._task, total=self._total, description="Computing maps", rate="")
 
+    def under_way(self, task: Task, rows: int) -> None:
+        """Say how many network rows of a task are done."""
+        self._under_way[task.id] = min(rows, _weight(task))
+        self._show(task)
+
     def advance(self, outcome: Outcome) -> None:
         """Say that a task ended."""
         if outcome.status != "done":
             self.failed += 1
             self._console.print(f"Failed: {outcome.task.label}: {outcome.error}", style="red", markup=False)
         self._done += _weight(outcome.task)
+        self._under_way.pop(outcome.task.id, None)
+        self._show(outcome.task)
+
+    def _show(self, task: Task) -> None:
+        done = self._done + sum(self._under_way.values())
         seconds = time.monotonic() - self._started
-        rate = f"{self._done / max(seconds, 1e-3):.0f} rows/s"
-        self._bar.update(self._task, completed=self._done, rate=rate, description=outcome.task.label.split(",")[0])
+        rate = f"{done / max(seconds, 1e-3):.0f} rows/s"
+        self._bar.update(self._task, completed=done, rate=rate, description=task.label.split(",")[0])
         if not self._console.is_terminal and time.monotonic() - self._told > _EVERY:
-            left = seconds * (self._total - self._done) / self._done
-            self._line(f"{self._done / self._total:4.0%}  {rate}, about {timedelta(seconds=round(left))} left")
+            left = seconds * (self._total - done) / done
+            self._line(f"{done / self._total:4.0%}  {rate}, about {timedelta(seconds=round(left))} left")
 
     def _line(self, text: str) -> None:
         self._told = time.monotonic()

@@ -13,7 +13,8 @@ from study.small import STUDY, images
 from sam_toolkit.api import photos_of
 from sam_toolkit.registry import default_registry
 from sam_toolkit.study.cost import Cost, method_costs, together
-from sam_toolkit.study.estimate import ALL, MAPS, Estimate, Forgetful, estimate, table
+from sam_toolkit.study.estimate import ALL, MAPS, Estimate, Forgetful, estimate
+from sam_toolkit.study.estimate_table import table
 from sam_toolkit.study.prepare import prepare
 from sam_toolkit.study.resolve import load_study
 from sam_toolkit.study.spec import Study
@@ -67,9 +68,18 @@ def test_a_plan_on_the_terminal_says_what_share_is_left():
     console = Console(width=160, record=True, file=StringIO())
     console.print(table(estimated(reruns=0)))
     text = console.export_text()
-    assert "Cost of the experiments" in text
+    assert "network rows an image" in text
+    assert "samples=800" not in text
     assert "1,000" in text
     assert "54 %" in text
+
+
+def test_a_plan_names_what_is_computed_together_where_it_is_asked():
+    console = Console(width=160, record=True, file=StringIO())
+    console.print(table(estimated(reruns=0), groups=True))
+    text = console.export_text()
+    assert "smoothgrad: 800 rows, 1,650 by themselves" in text
+    assert "samples=800" in text
 
 
 @pytest.mark.parametrize(("cost", "share"), [(Cost("x", 1, 4), 0.25), (Cost("x", 0, 0), 1.0)])
