@@ -119,16 +119,20 @@ inline void occlusion_map(const Tensor& scores, const Tensor& rows, int64_t imag
             " boxes");
 }
 
+inline void pairs(const char* op, const Tensor& rows, int64_t maps) {
+    table(op, "pairs must be contiguous int64 [P, 2] on the CPU", rows, 2);
+    const auto* indices = static_cast<const int64_t*>(rows.const_data_ptr());
+    for (int64_t i = 0; i < rows.numel(); ++i)
+        require(0 <= indices[i] && indices[i] < maps, op, "pairs must index the maps", "pairs[", i / 2,
+                "] with ", indices[i], " for ", maps, " maps");
+}
+
 inline void ssim(const char* op, const Tensor& maps, const Tensor& pairs, const std::vector<double>& taps,
                  double data_range) {
     const Types types = maps.is_cpu() ? Types::full : Types::half_too;
     floating(op, "maps must be float32 or float64, or on an accelerator any floating-point, [B, K, H, W]",
              maps, 4, types);
-    table(op, "pairs must be contiguous int64 [P, 2] on the CPU", pairs, 2);
-    const auto* indices = static_cast<const int64_t*>(pairs.const_data_ptr());
-    for (int64_t i = 0; i < pairs.numel(); ++i)
-        require(0 <= indices[i] && indices[i] < maps.size(1), op, "pairs must index the maps", "pairs[",
-                i / 2, "] with ", indices[i], " for ", maps.size(1), " maps");
+    checks::pairs(op, pairs, maps.size(1));
     const auto window = static_cast<int64_t>(taps.size());
     require(window >= 3 && window % 2 == 1, op, "the window must be odd and at least 3", window);
     require(window <= maps.size(2) && window <= maps.size(3), op, "the window must fit into the map", window,
@@ -150,6 +154,65 @@ inline void ssim_backward(const Tensor& gradient, const Tensor& maps, const Tens
     require(fits && gradient.scalar_type() == expected, "ssim_backward",
             "gradient must be [B, P] or [B, P, H', W'], float64 for float64 maps and else float32",
             shape(gradient), " for maps ", shape(maps), " and ", pairs.size(0), " pairs");
+}
+
+// Maps as rows of pixels, which 32 bits must be able to number.
+inline void ranked(const char* op, const Tensor& maps, int64_t dimensions) {
+    floating(op, "maps must be float32 or float64 [..., n]", maps, dimensions);
+    require(maps.size(dimensions - 1) < INT32_MAX, op, "a map must have fewer than 2^31 - 1 pixels",
+            shape(maps));
+}
+
+inline void kendall(const Tensor& maps, const Tensor& rows) {
+    ranked("kendall", maps, 3);
+    pairs("kendall", rows, maps.size(1));
+}
+
+// `places` are pixels of a map of height x width, each in a row of its own; with `empty`, -1 stands for none.
+inline void places(const char* op, const char* rule, const Tensor& places, int64_t pixels, bool empty) {
+    require(places.scalar_type() == ScalarType::Int && places.dim() >= 1 && places.is_cpu() &&
+                places.is_contiguous(),
+            op, rule, "dtype ", static_cast<int>(places.scalar_type()), " ", shape(places));
+    const auto* values = static_cast<const int32_t*>(places.const_data_ptr());
+    for (int64_t i = 0; i < places.numel(); ++i)
+        require((empty ? -1 : 0) <= values[i] && values[i] < pixels, op, rule, values[i], " for ", pixels,
+                " pixels");
+}
+
+inline void window(const char* op, int64_t height, int64_t width, int64_t window) {
+    require(height >= 1 && width >= 1 && height <= INT32_MAX / width, op,
+            "a map must have a pixel, and fewer than 2^31", height, " x ", width);
+    require(window >= 0, op, "the window must reach 0 pixels or more", window);
+}
+
+inline void diverse_picks(const Tensor& order, int64_t height, int64_t width, int64_t reach, int64_t count) {
+    window("diverse_picks", height, width, reach);
+    require(order.dim() == 2, "diverse_picks", "order must be int32 [B, m]", shape(order));
+    places("diverse_picks", "order must be contiguous int32 and hold pixels of the map", order,
+           height * width, false);
+    require(count >= 0, "diverse_picks", "count must not be negative", count);
+}
+
+inline void reach(const Tensor& picks, int64_t height, int64_t width, int64_t reach) {
+    window("reach", height, width, reach);
+    require(picks.dim() == 2, "reach", "picks must be int32 [B, m]", shape(picks));
+    places("reach", "picks must be contiguous int32 and hold pixels of the map, or -1", picks, height * width,
+           true);
+}
+
+inline void overlaps(const Tensor& reach, const Tensor& picks, const Tensor& rows,
+                     const std::vector<int64_t>& counts) {
+    const bool fits = reach.dim() == 3 && picks.dim() == 3 && reach.size(0) == picks.size(0) &&
+                      reach.size(1) == picks.size(1) && reach.scalar_type() == ScalarType::Int &&
+                      reach.is_cpu() && reach.is_contiguous();
+    require(fits, "overlaps", "reach and picks must be contiguous int32 [B, K, n] and [B, K, m]",
+            shape(reach), " and ", shape(picks));
+    places("overlaps", "picks must be contiguous int32 and hold pixels of the map, or -1", picks,
+           reach.size(2), true);
+    pairs("overlaps", rows, reach.size(1));
+    for (const int64_t count : counts)
+        require(0 <= count && count <= picks.size(2), "overlaps", "counts must be within the picks", count,
+                " of ", picks.size(2));
 }
 
 }  // namespace sam_toolkit::checks

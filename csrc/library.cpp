@@ -17,4 +17,10 @@ STABLE_TORCH_LIBRARY(sam_toolkit, library) {
     library.def(
         "ssim_backward(Tensor gradient, Tensor maps, Tensor pairs, float[] taps, float data_range,"
         " bool sample_covariance) -> Tensor");
+    library.def("descending_order(Tensor maps) -> Tensor");
+    library.def("average_ranks(Tensor maps) -> Tensor");
+    library.def("kendall(Tensor maps, Tensor pairs) -> Tensor");
+    library.def("diverse_picks(Tensor order, int height, int width, int window, int count) -> Tensor");
+    library.def("reach(Tensor picks, int height, int width, int window) -> Tensor");
+    library.def("overlaps(Tensor reach, Tensor picks, Tensor pairs, int[] counts) -> Tensor");
 }

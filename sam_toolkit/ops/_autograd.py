@@ -18,8 +18,7 @@ _ONCE = (
 
 def register() -> None:
     """Attach fake kernels and gradients to the operators, whose schemas must be loaded."""
-    fakes = (_occlude_fake, _assemble_fake, _occlusion_map_fake, _ssim_fake, _ssim_map_fake, _ssim_backward_fake)
-    for fake in fakes:
+    for fake in _FAKES:
         torch.library.register_fake(f"sam_toolkit::{fake.__name__.strip('_').removesuffix('_fake')}", fake)
     gradient = torch.library.register_autograd
     gradient("sam_toolkit::occlude", _occlude_backward, setup_context=_save_occlude)
@@ -66,6 +65,36 @@ def _ssim_backward_fake(
     gradient: Tensor, maps: Tensor, pairs: Tensor, taps: list[float], data_range: float, sample_covariance: bool
 ) -> Tensor:
     return maps.new_empty(maps.shape)
+
+
+def _descending_order_fake(maps: Tensor) -> Tensor:
+    return maps.new_empty(maps.shape, dtype=torch.int32)
+
+
+def _average_ranks_fake(maps: Tensor) -> Tensor:
+    return maps.new_empty(maps.shape, dtype=torch.float64)
+
+
+def _kendall_fake(maps: Tensor, pairs: Tensor) -> Tensor:
+    return maps.new_empty((maps.shape[0], pairs.shape[0]), dtype=torch.float64)
+
+
+def _diverse_picks_fake(order: Tensor, height: int, width: int, window: int, count: int) -> Tensor:
+    return order.new_empty((order.shape[0], count))
+
+
+def _reach_fake(picks: Tensor, height: int, width: int, window: int) -> Tensor:
+    return picks.new_empty((picks.shape[0], height * width))
+
+
+def _overlaps_fake(reach: Tensor, picks: Tensor, pairs: Tensor, counts: list[int]) -> Tensor:
+    return reach.new_empty((reach.shape[0], pairs.shape[0], len(counts)), dtype=torch.int64)
+
+
+_FAKES = (
+    _occlude_fake, _assemble_fake, _occlusion_map_fake, _ssim_fake, _ssim_map_fake, _ssim_backward_fake,
+    _descending_order_fake, _average_ranks_fake, _kendall_fake, _diverse_picks_fake, _reach_fake, _overlaps_fake,
+)  # fmt: skip
 
 
 def _save_occlude(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor], output: Tensor) -> None:

@@ -24,6 +24,12 @@ _KERNELS: dict[str, dict[str, tuple[torch.dtype, ...]]] = {  # the dtypes that e
     "occlusion_map": {"cpu": _FULL, "cuda": _FULL},
     "ssim": {"cpu": _FULL, "cuda": _ALL},
     "ssim_map": {"cpu": _FULL, "cuda": _ALL},
+    "descending_order": {"cpu": _FULL},
+    "average_ranks": {"cpu": _FULL},
+    "kendall": {"cpu": _FULL},
+    "diverse_picks": {"cpu": (torch.int32,)},
+    "reach": {"cpu": (torch.int32,)},
+    "overlaps": {"cpu": (torch.int32,)},
 }
 _MODES = ("auto", "reference")
 _PACKAGE = Path(__file__).parents[1]
