@@ -6,18 +6,19 @@ A single setting is a group of one. `sam_toolkit.testing` has the checks that ho
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_args, get_origin
 
-import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
 from sam_toolkit.errors import ComponentError
 from sam_toolkit.images import Photo
 from sam_toolkit.model import Model
+from sam_toolkit.pairing import Grid, compare_all, compare_two, grid_of
+from sam_toolkit.pairing import PairScores as PairScores  # noqa: PLC0414 - part of the contract
 from sam_toolkit.rng import Rng
 from sam_toolkit.types import Batch, Params, problems
 
@@ -159,26 +160,21 @@ class Perturbation(_Grouped[P]):
         return self.images(Model.of(model or nn.Identity()), batch, [self.params], Rng(seed).child(self.name))[0]
 
 
-@dataclass(frozen=True)
-class PairScores:
-    """Similarities of pairs of maps.
-
-    Attributes:
-        values: float64 `[S, P, N]`; NaN where the metric is undefined (a rank correlation with a constant map).
-        extras: named companions of the same shape, such as the level that chance reaches.
-    """
-
-    values: Tensor
-    extras: Mapping[str, Tensor] = field(default_factory=dict)
-
-
 class PairMetric(_Grouped[P]):
-    """A similarity of two maps of one image; 1 for equal maps."""
+    """A similarity of two maps of one image; 1 for equal maps.
+
+    By hand, a list gives several values to a field, and results a dimension L of its length, in the order of the lists.
+    """
 
     kind = "pair-metric"
     bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
     symmetric: ClassVar[bool] = True
     """Whether the order of a pair's two maps makes no difference."""
+
+    def __init__(self, params: P | None = None, /, **fields: Any) -> None:
+        """Hold one setting, given whole, or those of every combination of listed values."""
+        self.grid: Grid[P] = grid_of(self.setting, fields) if params is None else Grid((params,))
+        super().__init__(self.grid.settings[0])
 
     def for_range(self, params: P, low: float, high: float) -> P:
         """Return the setting for maps with values in [low, high], where a parameter was left open."""
@@ -193,32 +189,16 @@ class PairMetric(_Grouped[P]):
         """Return the similarity of each pair of maps, `pairs` int64 `[P, 2]`, as values `[S, P, N]`."""
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
-        """Return the similarity `[N]` of maps `[N, H, W]` (or one value for `[H, W]`); never scales them."""
-        if a.shape != b.shape or a.dim() not in (2, 3):
-            raise ComponentError(
-                f"{type(self).__name__} compares maps [H, W] or [N, H, W] of one shape; "
-                f"got {list(a.shape)} and {list(b.shape)}."
-            )
-        maps = torch.stack([a, b]).reshape(2, -1, *a.shape[-2:])
-        values = self._values(maps, torch.tensor([[0, 1]]))[0]
-        return values[0] if a.dim() == 2 else values
+        """Return the similarity `[*L, N]` of maps `[N, H, W]` (`[*L]` for `[H, W]`); never scales them."""
+        return self.scores(a, b).values
+
+    def scores(self, a: Tensor, b: Tensor) -> PairScores:
+        """Return what a call does, with its extras in the same shape."""
+        return compare_two(self, a, b)
 
     def matrix(self, maps: Tensor) -> Tensor:
-        """Return the similarity `[K, K]` of every pair of maps `[K, H, W]`."""
-        if maps.dim() != 3:
-            raise ComponentError(f"{type(self).__name__}.matrix takes maps [K, H, W]; got {list(maps.shape)}.")
-        count = len(maps)
-        pairs = (
-            torch.triu_indices(count, count) if self.symmetric else torch.ones(count, count).nonzero().T
-        ).T.contiguous()
-        values = self._values(maps[:, None], pairs)[:, 0]
-        matrix = values.new_empty(count, count)
-        matrix[pairs[:, 1], pairs[:, 0]] = values
-        matrix[pairs[:, 0], pairs[:, 1]] = values
-        return matrix
-
-    def _values(self, maps: Tensor, pairs: Tensor) -> Tensor:
-        return self.compare(self.prepare(maps, [self.params]), pairs, [self.params]).values[0]
+        """Return the similarity `[*L, K, K]` of every pair of maps `[K, H, W]`."""
+        return compare_all(self, maps)
 
 
 class MapMetric(_Grouped[P]):

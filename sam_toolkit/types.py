@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -40,6 +40,18 @@ class Params(BaseModel):
 def field(default: Any = ..., *, help: str, **rules: Any) -> Any:
     """Declare a hyperparameter: its default, one line of help, and pydantic rules such as `ge=1`."""
     return Field(default, description=help, **rules)
+
+
+P = TypeVar("P", bound=Params)
+
+
+def grouped(settings: Iterable[P], shares: Callable[[P], frozenset[str]]) -> list[tuple[P, ...]]:
+    """Return the different settings in groups that agree in every field but those that `shares` names of them."""
+    found: dict[tuple[tuple[str, ...], str], list[P]] = {}
+    for setting in dict.fromkeys(settings):
+        fields = shares(setting)
+        found.setdefault((tuple(sorted(fields)), setting.without(fields)), []).append(setting)
+    return [tuple(group) for group in found.values()]
 
 
 def problems(error: ValidationError, params: type[Params]) -> list[str]:

@@ -27,6 +27,7 @@ LAYERS = (
     ("study.scores",),
     ("study.advice",),
     ("study.derive",),
+    ("pairing",),
     ("component",),
     ("hookspecs",),
     ("methods", "metrics", "perturbations", "sources", "reports"),
