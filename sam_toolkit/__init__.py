@@ -47,14 +47,26 @@ if TYPE_CHECKING:
     from sam_toolkit.metrics import Deletion as Deletion
     from sam_toolkit.metrics import EnergyInBox as EnergyInBox
     from sam_toolkit.metrics import Insertion as Insertion
+    from sam_toolkit.metrics import Kendall as Kendall
+    from sam_toolkit.metrics import LensKendall as LensKendall
+    from sam_toolkit.metrics import LensPrecision as LensPrecision
+    from sam_toolkit.metrics import LensRecall as LensRecall
+    from sam_toolkit.metrics import LensSpearman as LensSpearman
     from sam_toolkit.metrics import Localization as Localization
     from sam_toolkit.metrics import LocalizationError as LocalizationError
+    from sam_toolkit.metrics import MassCentreDistance as MassCentreDistance
     from sam_toolkit.metrics import PointingGame as PointingGame
+    from sam_toolkit.metrics import SignAgreement as SignAgreement
     from sam_toolkit.metrics import Spearman as Spearman
+    from sam_toolkit.metrics import TopKIntersection as TopKIntersection
+    from sam_toolkit.metrics.growing_sets import top_k_mask as top_k_mask
+    from sam_toolkit.metrics.lens_curves import lens_over_k as lens_over_k
+    from sam_toolkit.metrics.lens_curves import lens_over_w as lens_over_w
     from sam_toolkit.model import Model as Model
     from sam_toolkit.model import Rows as Rows
     from sam_toolkit.perturbations import GaussianNoise as GaussianNoise
     from sam_toolkit.rng import Rng as Rng
+    from sam_toolkit.smoothing import smoothed as smoothed
     from sam_toolkit.types import Batch as Batch
     from sam_toolkit.types import Params as Params
     from sam_toolkit.types import field as field
@@ -75,12 +87,16 @@ _HOME = {
         "MeaningfulPerturbation", "Rise", "SlidingPatch", "SmoothGrad",
     ),
     "metrics": (
-        "Deletion", "EnergyInBox", "HOG", "Insertion", "Localization", "LocalizationError", "PointingGame", "SSIM",
-        "Spearman",
+        "Deletion", "EnergyInBox", "HOG", "Insertion", "Kendall", "LensKendall", "LensPrecision", "LensRecall",
+        "LensSpearman", "Localization", "LocalizationError", "MassCentreDistance", "PointingGame", "SSIM",
+        "SignAgreement", "Spearman", "TopKIntersection",
     ),
+    "metrics.growing_sets": ("top_k_mask",),
+    "metrics.lens_curves": ("lens_over_k", "lens_over_w"),
     "model": ("Model", "Rows"),
     "perturbations": ("GaussianNoise",),
     "rng": ("Rng",),
+    "smoothing": ("smoothed",),
     "types": ("Batch", "Params", "field"),
 }  # fmt: skip
 _MODULE = {name: module for module, names in _HOME.items() for name in names}

@@ -180,6 +180,10 @@ class PairMetric(_Grouped[P]):
         """Return the setting for maps with values in [low, high], where a parameter was left open."""
         return params
 
+    def keeps_identity(self, params: P) -> bool:
+        """Return whether equal maps give the upper bound; conventions of somebody's original code may not let them."""
+        return True
+
     def prepare(self, maps: Tensor, settings: Sequence[P]) -> Any:
         """Return whatever is computed once a map, from maps `[K, N, H, W]`: statistics, ranks, descriptors."""
         return maps

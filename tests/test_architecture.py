@@ -20,7 +20,7 @@ LAYERS = (
     ("images",),
     ("ops",),
     ("model",),
-    ("fills",),
+    ("fills", "smoothing"),
     ("study.findings",),
     ("study.results",),  # plain values, which reports read
     ("study.statistics",),

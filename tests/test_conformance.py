@@ -50,6 +50,16 @@ FURTHER = {
         {"alpha": "best", "region": "largest", "compat": "box-edge"},
         {"alpha": "best", "alphas": [0.3, 0.6], "sign": "absolute"},
     ],
+    ("pair-metric", "lens-recall"): [
+        {"k": k, "w": w, "diverse": True, "compat": compat}
+        for compat in (None, "lens-2024", ("row-wrap", "pixel-zero"))
+        for k in (1, 60)
+        for w in (0, 1, 3)
+    ],
+    ("pair-metric", "lens-precision"): [{"k": 2304, "w": 60}, {"k": 50, "w": 2, "compat": "row-wrap"}],
+    ("pair-metric", "top-k-intersection"): [{"k": 90, "w": w, "diverse": True} for w in (1, 4)],
+    ("pair-metric", "lens-spearman"): [{"w": 5, "padding": "symmetric"}, {"w": 20, "padding": "valid"}, {"w": 20}],
+    ("pair-metric", "sign-agreement"): [{"k": 2304}, {"k": 1}],
     ("pair-metric", "ssim"): [{"sigma": 1.5, "data_range": 2.0}],
 }
 """Settings that need two fields moved at once, which the checks do not do by themselves."""

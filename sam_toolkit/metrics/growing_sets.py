@@ -1,0 +1,102 @@
+"""The k best pixels of maps, or k diverse ones, for every k at once, and the pixels near them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sam_toolkit import ops
+from sam_toolkit.errors import ComponentError
+from sam_toolkit.metrics.lens_released import Released
+
+
+@dataclass(frozen=True)
+class GrowingSets:
+    """Sets of pixels of N images' K maps; the set of size k is the first k picks.
+
+    Attributes:
+        picks: int32 `[N, K, m]`, the pixels in the order in which they enter, -1 for none.
+        taken: `[N, K]`, how many of the m places were taken.
+        reach: int32 `[N, K, H * W]`: whose reach is below k lies near the set of size k.
+        undefined: `[N, K]`, whether the map has a NaN, and with it no order.
+    """
+
+    picks: Tensor
+    taken: Tensor
+    reach: Tensor
+    undefined: Tensor
+
+    def found(self, k: int) -> Tensor:
+        """Return how many pixels `[N, K]` the sets of size k have."""
+        return (self.picks[..., :k] >= 0).sum(-1)
+
+    def covered(self, k: int) -> Tensor:
+        """Return which share `[N, K]` of the map lies near the set of size k, float64."""
+        return (self.reach < k).sum(-1) / self.reach.shape[-1]
+
+
+@dataclass(frozen=True)
+class Sets:
+    """The pixels of maps in order, from which sets are made.
+
+    Attributes:
+        order: int32 `[N, K, H * W]`, the largest value first and of equal ones the lower index.
+        size: height and width.
+        most: the largest k that is asked for.
+        released: the deviations that are kept.
+    """
+
+    order: Tensor
+    undefined: Tensor
+    size: tuple[int, int]
+    most: int
+    released: Released
+
+    @classmethod
+    def of(cls, maps: Tensor, most: int, deviations: frozenset[str] = frozenset()) -> Sets:
+        """Return the pixels of maps `[K, N, H, W]` in order; ComponentError where k is more than they have."""
+        height, width = maps.shape[-2:]
+        if most > height * width:
+            raise ComponentError(
+                f"k must be at most the pixels of a map, {height} x {width} = {height * width}; got {most}."
+            )
+        rows = maps.detach().transpose(0, 1).flatten(2)
+        size = (height, width)
+        return cls(ops.descending_order(rows), rows.isnan().any(-1), size, most, Released(deviations, size))
+
+    def growing(self, apart: int, near: int) -> GrowingSets:
+        """Return the sets whose pixels have none of the set within `apart`, and what lies within `near` of them."""
+        if apart == 0:
+            picks = self.order[..., : self.most].contiguous()
+            taken = torch.full(picks.shape[:2], self.most, device=picks.device)
+        elif self.released.changes_picks(apart):
+            picks, taken = self._released_picks(apart)
+        else:
+            picks = ops.diverse_picks(self.order, self.size, apart, self.most)
+            taken = (picks >= 0).sum(-1)
+        changed = near > 0 and self.released.changes_windows(near)
+        reach = self.released.reach(picks, near) if changed else ops.reach(picks, self.size, near)
+        return GrowingSets(picks, taken, reach, self.undefined)
+
+    def _released_picks(self, apart: int) -> tuple[Tensor, Tensor]:
+        found = [self.released.picks(row, apart, self.most) for row in self.order.flatten(0, 1).tolist()]
+        where = self.order.device
+        picks = torch.tensor([picks for picks, _ in found], dtype=torch.int32, device=where)
+        taken = torch.tensor([taken for _, taken in found], device=where)
+        return picks.reshape(*self.order.shape[:2], self.most), taken.reshape(self.order.shape[:2])
+
+
+def top_k_mask(maps: Tensor, k: int = 1000, w: int = 0) -> Tensor:
+    """Return which pixels `[..., H, W]` are among the k best, ties by lower index, or with w > 0 among k diverse ones.
+
+    Diverse pixels are found from the best one down, each with no other within w rows and columns; there may be fewer
+    than k. A map with a NaN has none. Raises ComponentError where k is more than a map's pixels or w is negative.
+    """
+    if w < 0 or k < 1:
+        raise ComponentError(f"top_k_mask: k must be at least 1 and w at least 0; got k={k}, w={w}.")
+    flat = maps.reshape(1, -1, *maps.shape[-2:])
+    sets = Sets.of(flat, k).growing(w, 0)
+    mask = (sets.reach < k) & ~sets.undefined[..., None]
+    return mask.reshape(maps.shape)
