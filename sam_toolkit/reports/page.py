@@ -12,7 +12,7 @@ from sam_toolkit.reports.figures import similarity_figure, stability_figure, ver
 from sam_toolkit.reports.forest import ROWS, Forest
 from sam_toolkit.reports.gallery import Gallery, Plate
 from sam_toolkit.reports.plates import SummaryPlate, summary_plates
-from sam_toolkit.reports.ranking import Knob, metrics_of, places, ranking
+from sam_toolkit.reports.ranking import Knob, method_names, metrics_of, places, ranking
 from sam_toolkit.reports.verdict import Verdict, verdicts
 from sam_toolkit.reports.wording import bounded, capital, counted, listed, number, slug
 from sam_toolkit.study.findings import Agreement, Interval, PairedTest, Rank
@@ -20,6 +20,9 @@ from sam_toolkit.study.results import AccuracySummary, Experiment, Results, Sens
 
 _LEVEL = 0.05
 """Level of the tests: all differences of one sign give 2^(1 - images), the smallest p that there is."""
+_SCROLLED = 6
+"""Experiments on one page; where there are more, each is shown as a page of its own to begin with."""
+
 ALONG = {"settings": "Hyperparameters", "inputs": "Changes of the input", "models": "Changes of the model"}
 
 
@@ -80,8 +83,9 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class Section:
-    """Everything about one method entry of the study."""
+    """Everything about one method entry of the study; its title tells it from other entries of the method."""
 
+    title: str
     experiment: Experiment
     advice: tuple[str, ...]
     curves: tuple[Curve, ...]
@@ -111,6 +115,11 @@ class Page:
     intervals: bool
     tests: int
     tests_can_tell: bool
+
+    @property
+    def long(self) -> bool:
+        """Return whether it has more parts than one scrolls through."""
+        return len(self.sections) > _SCROLLED
 
 
 def page_of(results: Results) -> Page:
@@ -187,7 +196,9 @@ def _caption(results: Results, knobs: list[Knob]) -> str:
 
 
 def _section(results: Results, experiment: Experiment, gallery: Gallery) -> Section:
+    name = method_names(results)[experiment.index]
     return Section(
+        experiment.title.replace(experiment.method, name, 1),
         experiment,
         tuple(advice(results, experiment.index)),
         tuple(_curves(results, experiment)),

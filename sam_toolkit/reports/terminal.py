@@ -13,7 +13,7 @@ from rich.text import Text
 from sam_toolkit.reports.advice import advice
 from sam_toolkit.reports.ranking import Knob, method_names, ranking
 from sam_toolkit.reports.verdict import Verdict, verdicts
-from sam_toolkit.reports.wording import counted, ends, number, printable
+from sam_toolkit.reports.wording import ends, number, printable
 from sam_toolkit.study.results import Results, Sensitivity
 
 _TITLES = {"settings": "Sensitivity to hyperparameters", "inputs": "Sensitivity to the input"}
@@ -26,9 +26,8 @@ def summary(results: Results) -> RenderableType:
     if not found:
         parts.append(Text("No sensitivity index: nothing was compared with a reference."))
     parts += _advised(results)
-    parts += [Text(f"Accuracies of {counted(len(results.accuracies), 'setting')} are in the report.")] * bool(
-        results.accuracies
-    )
+    if results.accuracies:
+        parts.append(Text("The accuracies of each setting are in the report."))
     parts += [
         _line(f"Failed: {item.model}, {item.method} ({item.settings}): {item.error}", "red")
         for item in results.failures

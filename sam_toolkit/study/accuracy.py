@@ -93,7 +93,7 @@ def _summaries(
                 experiment=use.index,
                 method=use.method.name,
                 setting=setting_text(setting, None, only=tuple(use.axes)) or "default",
-                metric=metric_text(accuracy.metric, metric_setting),
+                metric=metric_text(accuracy.metric, metric_setting, accuracy.settings),
                 score=interval(values, study.seed),
                 higher_is_better=accuracy.metric.higher_is_better,
                 per_image={

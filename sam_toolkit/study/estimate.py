@@ -124,7 +124,7 @@ def _line(study: Study, subjects: tuple[Subject, ...], group: Group, timings: tu
 
 
 def _scoring_line(subjects: tuple[Subject, ...], scoring: Scoring, timings: tuple[float, float]) -> Line:
-    texts = tuple(metric_text(scoring.metric, setting) for setting in scoring.settings)
+    texts = tuple(metric_text(scoring.metric, setting, scoring.settings) for setting in scoring.settings)
     seconds = scoring.rows * timings[False]
     model, name = subjects[scoring.model].name, f"{scoring.metric.name} of {scoring.maps} maps"
     return Line(model, CLEAN, name, texts, scoring.rows, scoring.alone, seconds)

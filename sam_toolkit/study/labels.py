@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from pydantic_core import to_jsonable_python
@@ -35,9 +35,10 @@ def setting_text(params: Params, default: Params | None, only: Collection[str] |
     )
 
 
-def metric_text(metric: type[PairMetric[Any] | MapMetric[Any]], params: Params) -> str:
-    """Return "ssim", or "ssim window=7" with the fields that differ from the metric's own defaults."""
-    return _named(metric.name, params, _unusual(params))
+def metric_text(metric: type[PairMetric[Any] | MapMetric[Any]], params: Params, among: Sequence[Params] = ()) -> str:
+    """Return "ssim", or "ssim window=7" with the fields that differ from their own defaults or within `among`."""
+    swept = {name for name in type(params).model_fields if len({getattr(each, name) for each in among}) > 1}
+    return _named(metric.name, params, swept | _unusual(params))
 
 
 def input_text(perturbation: type[Perturbation[Any]], params: Params) -> str:

@@ -66,7 +66,9 @@ def tables(study: Study, subjects: tuple[Subject, ...], store: Store) -> Iterato
             for setting in use.settings:
                 scores, present = _scores(store, use.metric, setting, same)
                 images = tuple(photo.name for photo in subject.photos)
-                yield Table(tuple(same), metric_text(use.metric, setting), subject.name, images, scores, present)
+                yield Table(
+                    tuple(same), metric_text(use.metric, setting, use.settings), subject.name, images, scores, present
+                )
 
 
 def _scores(

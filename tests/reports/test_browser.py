@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 
 import pytest
-from reports.factory import failed, renamed, results
+from reports.factory import ENTRIES, failed, renamed, results
 
 from sam_toolkit.reports import HtmlReport
 
@@ -117,3 +117,40 @@ def test_a_link_to_a_map_opens_the_photograph_that_it_is_of(opened):
     last.wait_for(state="visible")
     box = last.bounding_box()
     assert 0 <= box["y"] <= 900
+
+
+SHOWN = "[...document.querySelectorAll('main > section')].filter((each) => each.offsetHeight).map((each) => each.id)"
+EVERY = "[...document.querySelectorAll('main > section')].map((each) => each.id)"
+
+
+def test_experiments_can_be_read_a_page_each(opened):
+    page = opened(results())
+    assert page.evaluate(SHOWN) == page.evaluate(EVERY)
+    page.check("#paged")
+    assert page.evaluate(SHOWN) == ["verdict"]
+    page.click("nav.contents a[href='#experiment-1']")
+    assert page.evaluate(SHOWN) == ["experiment-1"]
+    assert page.locator("nav.contents a[aria-current]").all_inner_texts() == ["smoothgrad: samples, spread"]
+    page.emulate_media(media="print")
+    assert page.evaluate(SHOWN) == page.evaluate(EVERY)
+    page.emulate_media(media="screen")
+    page.uncheck("#paged")
+    assert page.evaluate(SHOWN) == page.evaluate(EVERY)
+    assert not page.said
+
+
+def test_a_long_report_starts_a_page_each_and_links_lead_between_them(opened):
+    page = opened(results(entries=ENTRIES * 3, pictured=1))
+    assert page.evaluate(SHOWN) == ["verdict"]
+    page.evaluate("location.hash = [...document.querySelectorAll('.picture[id]')].at(-1).id")
+    last = page.locator(".picture[id]").last
+    last.wait_for(state="visible")
+    assert page.evaluate(SHOWN) == ["experiment-8"]
+    assert 0 <= last.bounding_box()["y"] <= 900
+
+
+def test_entries_of_one_method_are_told_apart_in_the_contents(opened):
+    page = opened(results(entries=ENTRIES[1:] * 2))
+    texts = page.locator("nav.contents a").all_inner_texts()
+    assert len(set(texts)) == len(texts)
+    assert "smoothgrad (entry 2): samples, spread" in texts

@@ -73,7 +73,9 @@ def test_an_estimate_has_them_too():
     assert found.rows == plan.rows + plan.scoring_rows
     assert found.rows_alone == plan.rows_alone + plan.scoring_rows_alone
     [line] = [line for line in found.groups if line.method == f"deletion of {MAPS} maps"]
-    assert line.settings == ("deletion steps=4", "deletion steps=8", "deletion steps=8 fill=black")
+    assert line.settings == tuple(
+        f"deletion steps={steps} fill={fill}" for steps, fill in ((4, "mean"), (8, "mean"), (8, "black"))
+    )
     assert sum(line.rows for line in found.groups) * plan.images == found.rows
 
 

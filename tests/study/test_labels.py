@@ -52,6 +52,11 @@ def test_a_metric_is_told_by_what_differs_from_its_defaults() -> None:
     assert metric_text(toys.Windowed, toys.WindowParams(window=9, gaussian=True)) == "ssim window=9 gaussian=true"
 
 
+def test_a_metric_names_its_default_where_others_differ_in_it() -> None:
+    swept = [toys.WindowParams(window=window) for window in (7, 9)]
+    assert [metric_text(toys.Windowed, each, swept) for each in swept] == ["ssim window=7", "ssim window=9"]
+
+
 def test_an_input_says_what_was_given_for_it() -> None:
     assert input_text(toys.Noise, toys.NoiseParams()) == "gaussian-noise"
     assert input_text(toys.Noise, toys.NoiseParams(sigma=0.1)) == "gaussian-noise sigma=0.1"

@@ -48,12 +48,32 @@ if (toggle) {
   });
 }
 
+/* One part of the contents at a time, where that is asked for; a long report starts that way. On paper all are there. */
+const paged = document.querySelector("#paged");
+const sections = all("main > section");
+function turn() {
+  if (!paged) return;
+  const target = document.getElementById(location.hash.slice(1));
+  const shown = target?.closest("main > section") ?? sections[0];
+  for (const section of sections) section.classList.toggle("elsewhere", paged.checked && section !== shown);
+  for (const link of all("nav.contents a")) {
+    if (paged.checked && link.hash === `#${shown.id}`) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+}
+if (paged) {
+  paged.checked = "long" in document.body.dataset;
+  paged.addEventListener("change", turn);
+  turn();
+}
+
 /* A link to a map opens the photograph that it is of. */
 function reveal() {
+  turn();
   const found = document.getElementById(location.hash.slice(1));
   if (!found) return;
   for (let each = found.closest("details"); each; each = each.parentElement.closest("details")) each.open = true;
-  found.scrollIntoView({ behavior: "instant", block: "center" });
+  found.scrollIntoView({ behavior: "instant", block: sections.includes(found) ? "start" : "center" });
 }
 addEventListener("hashchange", reveal);
 addEventListener("beforeprint", () => { for (const each of all("details")) each.open = true; });
