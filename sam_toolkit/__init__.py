@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sam_toolkit.errors import SamError as SamError
     from sam_toolkit.errors import SpecError as SpecError
     from sam_toolkit.errors import StoreError as StoreError
+    from sam_toolkit.functions import method as method
     from sam_toolkit.hookspecs import hookimpl as hookimpl
     from sam_toolkit.images import Photo as Photo
     from sam_toolkit.images import Preprocessing as Preprocessing
@@ -80,6 +81,7 @@ _HOME = {
     "errors": (
         "ComponentError", "ImageError", "ModelError", "OpError", "PluginError", "SamError", "SpecError", "StoreError",
     ),
+    "functions": ("method",),
     "hookspecs": ("hookimpl",),
     "images": ("Photo", "Preprocessing"),
     "methods": (

@@ -29,7 +29,7 @@ LAYERS = (
     ("study.derive",),
     ("pairing",),
     ("component",),
-    ("hookspecs",),
+    ("hookspecs", "functions"),
     ("methods", "metrics", "perturbations", "sources", "reports"),
     ("removal",),
     ("builtins",),
