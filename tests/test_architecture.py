@@ -36,6 +36,7 @@ LAYERS = (
     ("registry",),
     ("study",),
     ("testing",),
+    ("pytest_plugin",),
     ("bench",),
     ("api", "catalogue", "demo", "doctor", "progress"),
     ("cli",),
