@@ -13,6 +13,12 @@ if TYPE_CHECKING:
 GROUP = "sam_toolkit"
 """Entry-point group and project name of the host."""
 
+INTERFACE = 1
+"""Version of the hooks and contracts; a plugin's module says in `SAM_TOOLKIT_INTERFACE` which it was written for."""
+
+OLDEST = 1
+"""The oldest interface whose plugins still work."""
+
 hookspec = pluggy.HookspecMarker(GROUP)
 hookimpl = pluggy.HookimplMarker(GROUP)
 

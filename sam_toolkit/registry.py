@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Iterable
+import signal
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
@@ -14,6 +17,9 @@ import pluggy
 from sam_toolkit import hookspecs
 from sam_toolkit.component import KINDS, Component
 from sam_toolkit.errors import PluginError, near
+
+_SECONDS = 60.0
+"""How long a plugin may take to load, with what it imports."""
 
 C = TypeVar("C", bound=Component[Any])
 
@@ -93,8 +99,9 @@ class Registry:
         try:
             if self._manager.has_plugin(point.name):
                 raise PluginError(f"another plugin is called {point.name!r} too; uninstall one of them")
-            plugin = point.load()
-            offered = _offered(plugin, point.name, distribution)
+            with _at_most(_SECONDS):
+                plugin = point.load()
+                offered = _offered(plugin, point.name, distribution)
         except Exception as error:  # noqa: BLE001 - a stranger's module may raise anything at all
             self.failures.append(LoadFailure(point.name, distribution, f"{type(error).__name__}: {error}"))
         else:
@@ -139,6 +146,7 @@ def default_registry(plugins: bool = True, blocked: tuple[str, ...] = ()) -> Reg
 
 def _offered(plugin: ModuleType | object, name: str, distribution: str) -> list[Entry]:
     """Return the plugin's components; raises PluginError where one is broken."""
+    _check_interface(plugin)
     hook = getattr(plugin, "sam_toolkit_components", None)
     if hook is None:
         raise PluginError(f"Plugin {name!r} has no hook `sam_toolkit_components`; see docs/writing-a-plugin.md.")
@@ -146,6 +154,40 @@ def _offered(plugin: ModuleType | object, name: str, distribution: str) -> list[
     for entry in entries:
         _key(entry)
     return entries
+
+
+def _check_interface(plugin: ModuleType | object) -> None:
+    """Raise PluginError where the plugin was written for an interface that this host does not have."""
+    wanted = getattr(plugin, "SAM_TOOLKIT_INTERFACE", hookspecs.INTERFACE)
+    if wanted > hookspecs.INTERFACE:
+        raise PluginError(
+            f"it was written for interface {wanted} of sam-toolkit, and this version has {hookspecs.INTERFACE}: "
+            "upgrade sam-toolkit"
+        )
+    if wanted < hookspecs.OLDEST:
+        raise PluginError(
+            f"it was written for interface {wanted} of sam-toolkit, and this version takes {hookspecs.OLDEST} to "
+            f"{hookspecs.INTERFACE}: upgrade the plugin"
+        )
+
+
+@contextmanager
+def _at_most(seconds: float) -> Iterator[None]:
+    """Raise TimeoutError in a block that takes longer, where the system can: in the main thread, not on Windows."""
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def ring(number: int, frame: object) -> None:
+        raise TimeoutError(f"it was not loaded within {seconds:g} s")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    others = signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_REAL, *others)
 
 
 def _key(entry: Entry) -> tuple[str, str]:

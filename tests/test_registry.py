@@ -129,6 +129,29 @@ def test_a_plugin_that_fails_is_reported_and_the_others_are_loaded(site, source,
         registry.get(Method, "wanted")
 
 
+@pytest.mark.parametrize(("interface", "said"), [(2, "upgrade sam-toolkit"), (0, "upgrade the plugin")])
+def test_a_plugin_for_another_interface_says_so_and_the_others_are_loaded(site, interface, said):
+    modules = {"other": ("other_plugin", f"SAM_TOOLKIT_INTERFACE = {interface}"), "fine": ("fine_plugin", good("fine"))}
+    install(site, "two-plugins", modules)
+    registry = loaded()
+    (failure,) = registry.failures
+    assert (failure.plugin, failure.distribution) == ("other", "two-plugins 1.2")
+    assert f"interface {interface} of sam-toolkit" in failure.error
+    assert said in failure.error
+    assert registry.get(Method, "fine")
+
+
+def test_a_plugin_that_hangs_at_import_is_reported_and_the_others_are_loaded(site, monkeypatch):
+    monkeypatch.setattr("sam_toolkit.registry._SECONDS", 0.5)
+    modules = {"asleep": ("asleep_plugin", "import time; time.sleep(600)"), "fine": ("fine_plugin", good("fine"))}
+    install(site, "sleepers", modules)
+    registry = loaded()
+    (failure,) = registry.failures
+    assert failure.plugin == "asleep"
+    assert "not loaded within 0.5 s" in failure.error
+    assert registry.get(Method, "fine")
+
+
 def test_two_plugins_of_one_name_are_not_confused(site):
     install(site, "sam-a", {"strange": ("module_a", good("first"))})
     install(site, "sam-b", {"strange": ("module_b", good("second"))})
