@@ -6,7 +6,7 @@ import json
 import time
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from sam_toolkit.study.map_files import write_maps
 from sam_toolkit.study.prepare import open_model
 from sam_toolkit.study.spec import Study
 from sam_toolkit.study.task import MapFile, Outcome, Task, Tell
+from sam_toolkit.study.untouched import Weights, untouched
 from sam_toolkit.types import Batch
 
 
@@ -46,6 +47,7 @@ class StudyWorker:
         """Work on `job`; `models` are those that this process has open already."""
         self._job = job
         self._models = dict(enumerate(models))
+        self._given: dict[int, Weights] = {}
 
     def run(self, task: Task, tell: Tell) -> Outcome:
         """Return the outcome: a file of maps, or the error's text; `tell` is told the rows done so far."""
@@ -53,8 +55,9 @@ class StudyWorker:
         try:
             model = self._model(task.model)
             before = model.counted
-            with _watched(model, tell):
-                file = self._write(task, model, self._maps(task, model))
+            with _watched(model, tell), self._untouched(task, model):
+                maps = self._maps(task, model)
+            file = self._write(task, model, maps)
             rows = Rows(model.counted.forward - before.forward, model.counted.backward - before.backward)
         except Exception as error:  # noqa: BLE001 - whatever a component raises must not end the study
             return Outcome(task, "failed", error=_text(error), seconds=time.perf_counter() - started)
@@ -64,6 +67,17 @@ class StudyWorker:
         if index not in self._models:
             self._models[index] = open_model(self._job.study.models[index]).to(self._job.device)
         return self._models[index]
+
+    def _untouched(self, task: Task, model: Model) -> AbstractContextManager[None]:
+        """Return a guard of the model; weights of a module that was given are kept, others can be loaded again."""
+        use = self._job.study.models[task.model]
+        if isinstance(use.source, Model) and task.model not in self._given:
+            self._given[task.model] = {name: value.clone() for name, value in model.module.state_dict().items()}
+
+        def weights() -> Weights:
+            return self._given.get(task.model) or open_model(use).module.state_dict()
+
+        return untouched(model.module, weights, f"Method {self._job.study.methods[task.method].method.name!r}")
 
     def _maps(self, task: Task, model: Model) -> Tensor:
         study = self._job.study
