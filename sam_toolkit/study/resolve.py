@@ -15,6 +15,7 @@ from sam_toolkit.study.document import Node, shown
 from sam_toolkit.study.labels import input_text
 from sam_toolkit.study.lookup import expand, find
 from sam_toolkit.study.material import Given, read_images, read_models
+from sam_toolkit.study.pins import check_pins
 from sam_toolkit.study.settings import around, read_default, read_fields
 from sam_toolkit.study.spec import CLEAN, AccuracyUse, InputUse, MethodUse, Study
 from sam_toolkit.study.treatment import Treatment
@@ -34,7 +35,7 @@ class _Head(Params):
 
 
 _PLAIN = {name.replace("_", "-"): name for name in _Head.model_fields}
-_KEYS = (*_PLAIN, "models", "images", "inputs", "methods", "compare", "accuracy", "compat")
+_KEYS = (*_PLAIN, "models", "images", "inputs", "methods", "compare", "accuracy", "compat", "plugins")
 
 
 def load_study(
@@ -64,6 +65,7 @@ def load_study(
 
 def _study(root: Node, registry: Registry, models: Given, photos: Sequence[Photo] | None) -> Study | None:
     nodes = root.fields((*_KEYS, VARIANTS), "a study")
+    check_pins(nodes.get("plugins"), registry)
     root.document.bundle = _bundle(nodes.get("compat"), registry)
     head = validate(_Head, {_PLAIN[key]: node for key, node in nodes.items() if key in _PLAIN}, root, "a study")
     uses = read_models(root, registry, models)
