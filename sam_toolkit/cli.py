@@ -14,6 +14,7 @@ from rich.console import Console
 from sam_toolkit import __version__
 from sam_toolkit.bench.commands import bench
 from sam_toolkit.errors import SamError
+from sam_toolkit.new_plugin import WHAT as KINDS
 
 if TYPE_CHECKING:
     from sam_toolkit.registry import Registry
@@ -254,6 +255,22 @@ def doctor(plugins: tuple[bool, tuple[str, ...]], as_json: bool) -> None:
     else:
         Console().print(diagnosis_table(found))
     sys.exit(FAILED if any(item.state == "broken" for item in found) else 0)
+
+
+@main.command("new-plugin")
+@click.argument("name")
+@click.option("--kind", type=click.Choice(list(KINDS)), default="method", show_default=True, help="What it adds.")
+@click.option(
+    "--folder", type=click.Path(path_type=Path), default=Path(), help="Where the package is put.  [default: here]"
+)
+def create_plugin(name: str, kind: str, folder: Path) -> None:
+    """Write the plugin sam-toolkit-NAME to start from: an installable package with its tests and a study."""
+    from sam_toolkit.new_plugin import new_plugin
+
+    module, *others = new_plugin(name, kind, folder)
+    for path in (module, *others):
+        click.echo(path)
+    click.echo(f"Next: cd {module.parent}, pip install -e '.[test]', pytest --sam-toolkit-conformance {module.stem}")
 
 
 main.add_command(bench)
