@@ -34,7 +34,7 @@ class GrowingSets:
 
     def covered(self, k: int) -> Tensor:
         """Return which share `[N, K]` of the map lies near the set of size k, float64."""
-        return (self.reach < k).sum(-1) / self.reach.shape[-1]
+        return (self.reach < k).sum(-1).double() / self.reach.shape[-1]
 
 
 @dataclass(frozen=True)

@@ -99,17 +99,17 @@ class TopKMetric(PairMetric[P]):
     def _scores(self, setting: P, sets: GrowingSets, hits: Tensor, roles: Tensor) -> PairScores:
         """Return the scores `[P, N]` from the pixels `[N, P]` in common; the map whose pixels count comes second."""
         near, counted = roles.unbind(1)
-        pixels = sets.found(setting.k)
+        pixels = sets.found(setting.k).double()
         whole = setting.k if "nominal-k" in setting.deviations() else pixels[:, counted]
         undefined = sets.undefined[:, near] | sets.undefined[:, counted]
         if "pool" in setting.deviations():
             undefined = undefined | (torch.minimum(sets.taken[:, near], sets.taken[:, counted]) < setting.k)
         values = (hits.double() / whole).masked_fill(undefined, torch.nan).T
         # Of pixels drawn at random, the share that lies near a set is the share of the map that does.
-        chance = (sets.covered(setting.k).double()[:, near] * pixels[:, counted] / whole).T
+        chance = (sets.covered(setting.k)[:, near] * (pixels[:, counted] / whole)).T
         first, second = (near, counted) if self.counts_second else (counted, near)
         sizes = {"found_first": pixels[:, first].T, "found_second": pixels[:, second].T} if setting.diverse else {}
-        return with_chance(values, chance, **{name: size.double() for name, size in sizes.items()})
+        return with_chance(values, chance, **sizes)
 
 
 class TopKIntersection(TopKMetric[IntersectionParams]):
