@@ -72,20 +72,13 @@ class Sets:
             picks = self.order[..., : self.most].contiguous()
             taken = torch.full(picks.shape[:2], self.most, device=picks.device)
         elif self.released.changes_picks(apart):
-            picks, taken = self._released_picks(apart)
+            picks, taken = self.released.picks(self.order, apart, self.most)
         else:
             picks = ops.diverse_picks(self.order, self.size, apart, self.most)
             taken = (picks >= 0).sum(-1)
         changed = near > 0 and self.released.changes_windows(near)
         reach = self.released.reach(picks, near) if changed else ops.reach(picks, self.size, near)
         return GrowingSets(picks, taken, reach, self.undefined)
-
-    def _released_picks(self, apart: int) -> tuple[Tensor, Tensor]:
-        found = [self.released.picks(row, apart, self.most) for row in self.order.flatten(0, 1).tolist()]
-        where = self.order.device
-        picks = torch.tensor([picks for picks, _ in found], dtype=torch.int32, device=where)
-        taken = torch.tensor([taken for _, taken in found], device=where)
-        return picks.reshape(*self.order.shape[:2], self.most), taken.reshape(self.order.shape[:2])
 
 
 def top_k_mask(maps: Tensor, k: int = 1000, w: int = 0) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 import torch
@@ -40,44 +39,45 @@ class Released(NamedTuple):
         """Return whether diverse sets are not what they are by definition."""
         return self.changes_windows(window) or bool(self.deviations & {"second-pick", "pool"})
 
-    def _shifts(self, window: int) -> Iterator[tuple[int, int]]:
-        """Yield the rows and columns from a pixel to those of its window."""
-        flower = "flower-window" in self.deviations and self.size == _FLOWER and window == 3
-        for row in _FLOWER_ROWS if flower else range(-window, window + 1):
-            for column in range(-window, window + 1):
-                yield row, column
-
-    def around(self, pixel: int, window: int) -> Iterator[int]:
-        """Yield the pixels of a pixel's window."""
+    def _around(self, window: int) -> Tensor:
+        """Return the pixels `[H * W, L]` of each pixel's window; H * W, which is none, for what does not count."""
         height, width = self.size
-        first = 1 if "pixel-zero" in self.deviations else 0
-        for row, column in self._shifts(window):
-            other = pixel + row * width + column
-            whole = "row-wrap" in self.deviations or 0 <= pixel % width + column < width
-            if first <= other < height * width and whole:
-                yield other
+        flower = "flower-window" in self.deviations and self.size == _FLOWER and window == 3
+        rows = torch.tensor(_FLOWER_ROWS) if flower else torch.arange(-window, window + 1)
+        columns = torch.arange(-window, window + 1).repeat(len(rows))
+        pixels = torch.arange(height * width)[:, None]
+        others = pixels + rows.repeat_interleave(2 * window + 1) * width + columns
+        beside = pixels % width + columns
+        counts = (others >= ("pixel-zero" in self.deviations)) & (others < height * width)
+        if "row-wrap" not in self.deviations:
+            counts &= (beside >= 0) & (beside < width)
+        return torch.where(counts, others, height * width)
 
     def reach(self, picks: Tensor, window: int) -> Tensor:
         """Return `ops.reach` `[..., H * W]` of picks `[..., m]`, with these windows."""
         pixels, length = self.size[0] * self.size[1], picks.shape[-1]
-        found = torch.full((*picks.shape[:-1], pixels + 1), length, dtype=torch.int64, device=picks.device)
-        places = torch.arange(length, device=picks.device).expand(picks.shape)
-        around = {pixel: list(self.around(pixel, window)) for pixel in set(picks.flatten().tolist()) if pixel >= 0}
-        widest = max(map(len, around.values()), default=0)
-        table = torch.full((pixels + 1, widest), pixels)
-        for pixel, others in around.items():
-            table[pixel, : len(others)] = torch.tensor(others, dtype=torch.int64)
-        near = table.to(picks.device)[picks.long().where(picks >= 0, pixels)].flatten(-2)
-        return found.scatter_reduce(-1, near, places.repeat_interleave(widest, -1), "amin")[..., :-1].int()
+        around = torch.nn.functional.pad(self._around(window), (0, 0, 0, 1), value=pixels).to(picks.device)
+        near = around[picks.long().where(picks >= 0, pixels)].flatten(-2)
+        places = torch.arange(length, device=picks.device).repeat_interleave(around.shape[1]).expand(near.shape)
+        found = torch.full((*picks.shape[:-1], pixels + 1), length, device=picks.device)
+        return found.scatter_reduce(-1, near, places, "amin")[..., :-1].int()
 
-    def picks(self, order: list[int], window: int, count: int) -> tuple[list[int], int]:
+    def picks(self, order: Tensor, window: int, count: int) -> tuple[Tensor, Tensor]:
+        """Return the diverse picks `[..., count]` of pixels in order `[..., H * W]`, and how many there are `[...]`."""
+        around = self._around(window)
+        found = [self._picks(row, around, window, count) for row in order.flatten(0, -2).tolist()]
+        picks = torch.tensor([picks for picks, _ in found], dtype=torch.int32).reshape(*order.shape[:-1], count)
+        taken = torch.tensor([taken for _, taken in found]).reshape(order.shape[:-1])
+        return picks.to(order.device), taken.to(order.device)
+
+    def _picks(self, order: list[int], around: Tensor, window: int, count: int) -> tuple[list[int], int]:
         """Return a diverse set's picks, -1 for a place that stays empty, and how many places were taken.
 
         The code takes the second pixel of its list for the first once more, which is how it loses the second pick. It
         sets pixel 0 aside only after that, so 0 may be the first pick and the lost one, and rule pixels out, uncounted.
         """
         lost, zero = "second-pick" in self.deviations, "pixel-zero" in self.deviations
-        taken = bytearray(len(order))
+        taken = bytearray(len(order) + 1)
         kept: list[int] = []
         for pixel in self._pool(order, window):
             if len(kept) > count:
@@ -86,7 +86,7 @@ class Released(NamedTuple):
                 continue
             # Its own window does not hold pixel 0, which therefore comes first twice.
             kept += [pixel, pixel] if zero and lost and pixel == 0 and not kept else [pixel]
-            for other in self.around(pixel, window):
+            for other in around[pixel].tolist():
                 taken[other] = True
         if lost:
             del kept[1:2]
