@@ -43,7 +43,7 @@ class MassCentreDistance(PairMetric[MassCentreParams]):
         weights = maps.double().abs()
         weights = weights / weights.sum((-2, -1), keepdim=True)
         rows, columns = (torch.arange(side, device=maps.device, dtype=torch.float64) for side in (height, width))
-        centres = torch.stack([weights.sum(-1) @ rows, weights.sum(-2) @ columns], dim=-1)
+        centres = torch.stack([(weights.sum(-1) * rows).sum(-1), (weights.sum(-2) * columns).sum(-1)], dim=-1)
         pixels = height * width
         uneven = (pixels * (weights**2).sum((-2, -1)) - 1) / max(pixels - 1, 1)
         # The mean squared distance of a centre from the middle: what permuting weights makes of the pixels' own.
