@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, TypeVar
 
 from torch import Tensor
 
@@ -19,6 +20,8 @@ Space = Literal["normalised", "pixel"]
 
 class ChannelParams(Params):
     """What every method that differentiates a score lets one choose."""
+
+    conventions: ClassVar[Mapping[str, Mapping[str, Any]]] = {"lens-2024": {"channels": "abs-sum"}}
 
     score: Score = field("logit", help="what is differentiated: the target's logit or its probability")
     channels: Channels = field("mean", help="how colour channels become one number, signed or absolute")

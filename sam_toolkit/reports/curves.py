@@ -23,6 +23,8 @@ _WIDTH, _PANEL, _LEFT, _GAP, _HEAD, _FOOT = 9.4, 2.1, 0.5, 0.38, 0.34, 0.62
 """Inches: the figure, a panel's height, left of a line of panels, between them, above and beneath them."""
 _COLUMNS, _WIDEST = 4, 3.6
 """Panels side by side at most, and a panel's width at most."""
+CHANCE = "chance"
+"""What metrics call the level that unrelated maps reach."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,8 @@ def draw_curves(curves: Curves) -> Figure:
 
 def _limits(curves: Curves) -> tuple[float, float]:
     intervals = [item.similarity for item in curves.values] + [item.random for item in curves.floors]
-    found = [value for each in intervals for value in (each.mean, each.low) if math.isfinite(value)]
+    levels = [item.extras[CHANCE] for item in curves.values if _has_chance(item)]
+    found = [value for each in intervals for value in (each.mean, each.low) if math.isfinite(value)] + levels
     return min([0.0, *found]) - 0.05, 1.06
 
 
@@ -91,6 +94,9 @@ def _panel(axes: Axes, curves: Curves, along: str, factor: str) -> None:
         shift = 0.0 if where.scale != "categorical" else (place - (len(curves.metrics) - 1) / 2) * 0.035
         points = [(where.positions[item.value] + shift, item.similarity) for item in own if item.metric == metric]
         _line(axes, sorted(points, key=lambda point: point[0]), (colour, marker), where)
+        for item in own:
+            if item.metric == metric and _has_chance(item):
+                _tick(axes, where.positions[item.value] + shift, item.extras[CHANCE], colour)
         _floors(axes, [item for item in floors if item.metric == metric], colour)
 
 
@@ -132,6 +138,15 @@ def _line(axes: Axes, points: list[tuple[float, Interval]], look: tuple[str, str
     )  # fmt: skip
 
 
+def _has_chance(item: ValueSummary) -> bool:
+    """Return whether the metric says what unrelated maps reach, other than 0."""
+    return math.isfinite(item.extras.get(CHANCE, math.nan)) and item.extras[CHANCE] != 0
+
+
+def _tick(axes: Axes, x: float, y: float, colour: str) -> None:
+    axes.plot([x], [y], color=colour, marker="_", markersize=13, markeredgewidth=1.4, linestyle="none", zorder=3)
+
+
 def _floors(axes: Axes, items: Sequence[Sensitivity], colour: str) -> None:
     for item in items:
         if math.isfinite(item.floor.mean):
@@ -142,7 +157,7 @@ def _floors(axes: Axes, items: Sequence[Sensitivity], colour: str) -> None:
 
 
 def _legend_width(curves: Curves) -> int:
-    return sum(len(shortened(metric, 24)) + 6 for metric in curves.metrics) + 34
+    return sum(len(shortened(metric, 24)) + 6 for metric in curves.metrics) + 46
 
 
 def _legend(figure: Figure, curves: Curves) -> None:
@@ -155,6 +170,9 @@ def _legend(figure: Figure, curves: Curves) -> None:
     ]
     handles.append(Line2D([], [], color=MUTED, linestyle=(0, (5, 3)), linewidth=1, label="rerun (floor)"))
     handles.append(Line2D([], [], color=MUTED, linestyle=(0, (1, 2)), linewidth=1, label="random map"))
+    if any(map(_has_chance, curves.values)):
+        look: dict[str, Any] = {"marker": "_", "markersize": 13, "markeredgewidth": 1.4, "linestyle": "none"}
+        handles.append(Line2D([], [], color=MUTED, label="chance", **look))
     labels = [str(handle.get_label()) for handle in handles]
     columns = max(1, min(len(labels), 110 // (max(map(len, labels)) + 6)))
     figure.legend(handles, labels, loc="upper left", ncols=columns, borderaxespad=0, handlelength=2.4)

@@ -35,7 +35,7 @@ def render(results: Results) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415 - with matplotlib, seconds of import
     from markupsafe import Markup  # noqa: PLC0415
 
-    from sam_toolkit.reports.page import bracket, interval_text, page_of  # noqa: PLC0415
+    from sam_toolkit.reports.page import bracket, extras_text, interval_text, page_of  # noqa: PLC0415
 
     environment = Environment(
         loader=PackageLoader("sam_toolkit.reports", "template"),
@@ -50,6 +50,7 @@ def render(results: Results) -> str:
         {
             "number": number,
             "bracket": bracket,
+            "extras": extras_text,
             "how": interval_text,
             "prose": _prose,
             "ranked": ranked,

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sam_toolkit.reports.advice import advice
+from sam_toolkit.reports.curves import CHANCE
 from sam_toolkit.reports.drawing import svg
 from sam_toolkit.reports.figures import similarity_figure, stability_figure, verdict_figure
 from sam_toolkit.reports.forest import ROWS, Forest
@@ -150,6 +151,16 @@ def bracket(interval: Interval) -> str:
     """Return "[0.33, 0.52]", or nothing where there is no interval."""
     several = bounded(interval) and interval.low < interval.high
     return f"[{number(interval.low)}, {number(interval.high)}]" if several else ""
+
+
+def extras_text(item: ValueSummary) -> str:
+    """Return "chance 0.02 · corrected 0.43": what the metric says beside a similarity; a dash for what is undefined.
+
+    A chance level of 0 is left out, as is the correction, which then changes nothing.
+    """
+    idle = () if item.extras.get(CHANCE) else (CHANCE, "corrected")
+    shown = {name: number(value) for name, value in item.extras.items() if name not in idle}
+    return " · ".join(f"{name.replace('_', ' ')} {text}" for name, text in shown.items())
 
 
 def _facts(results: Results) -> str:

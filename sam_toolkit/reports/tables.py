@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -56,8 +56,8 @@ class CsvReport(Reporter[Params]):
     UTF-8, a comma between fields, a header of stable names; a number that is not defined is an empty field.
 
     `rows.csv`, every similarity of a pair of maps: model, experiment (position in the study's methods, from 0), method,
-    along, factor, value, reference, metric, image, role (value, rerun, random), score, and the keys in the store of
-    both maps, map and reference_map.
+    along, factor, value, reference, metric, image, role (value, rerun, random), score, the keys in the store of
+    both maps, map and reference_map, and extras, what the metric says beside the score ("chance=0.1; corrected=0.4").
 
     `sensitivity.csv`, one line a model, experiment, factor and metric: model, experiment, method, along, factor, values
     (joined by "; "), reference, metric; then for each of index, similarity, floor and random: `index` (the mean over
@@ -67,7 +67,8 @@ class CsvReport(Reporter[Params]):
 
     `values.csv`, the similarity at each value: model, experiment, method, along, factor, value, number, reference,
     metric, and with intervals as above `similarity`, `over_random` (by how much it exceeds a random map's: where
-    `over_random_low` is not above 0, a random map explains it) and `under_floor` (by how much a rerun's exceeds it).
+    `over_random_low` is not above 0, a random map explains it) and `under_floor` (by how much a rerun's exceeds it);
+    extras as above, means over images.
 
     `ranks.csv`, the order of what was varied: model, along, metric (empty: median over metrics), rank, experiment,
     method, factor, index, low and high (ranks of 95 % of bootstrap draws), above_next (share of draws).
@@ -157,4 +158,6 @@ def _text(value: object) -> str:
         return str(value).lower()
     if isinstance(value, tuple):
         return "; ".join(value)
+    if isinstance(value, Mapping):
+        return "; ".join(f"{name}={_text(item)}" for name, item in value.items())
     return repr(value) if isinstance(value, float) else str(value)

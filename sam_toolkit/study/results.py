@@ -30,6 +30,7 @@ class Row:
         score: the similarity; NaN where it is undefined.
         map: key in the store of the map that is compared; "" for a random one.
         reference_map: key of the map that it is compared with.
+        extras: what the metric says beside it, by name, such as the level that chance reaches.
     """
 
     model: str
@@ -45,6 +46,7 @@ class Row:
     score: float
     map: str = ""
     reference_map: str = ""
+    extras: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class ValueSummary:
     Attributes:
         over_random: by how much the map is more alike than a random one, paired by image.
         under_floor: by how much the map is less alike than a rerun's, paired by image.
+        extras: means over images of what the metric says beside it, such as the level that chance reaches.
     """
 
     model: str
@@ -68,6 +71,7 @@ class ValueSummary:
     similarity: Interval
     over_random: Interval
     under_floor: Interval
+    extras: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def explained_by_random(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,13 +16,16 @@ from sam_toolkit.study.results import Row, Sensitivity, Strip, ValueSummary
 from sam_toolkit.study.spec import Study
 from sam_toolkit.study.stacks import Line, Stack, stacks
 from sam_toolkit.study.statistics import Values, deviations, index, interval
-from sam_toolkit.study.store import Store
+from sam_toolkit.study.store import Score, Store
 from sam_toolkit.types import Params
 
 
 @dataclass(frozen=True)
 class Table:
-    """Scores `[lines, images]` of one model, experiment and comparison by one metric; NaN where there is none."""
+    """Scores `[lines, images]` of one model, experiment and comparison by one metric; NaN where there is none.
+
+    So are `extras`, by name, what the metric says beside its scores.
+    """
 
     stacks: tuple[Stack, ...]
     metric: str
@@ -30,6 +33,7 @@ class Table:
     images: tuple[str, ...]
     scores: Values
     present: np.ndarray[Any, np.dtype[np.bool_]]
+    extras: dict[str, Values]
 
     @property
     def lines(self) -> tuple[Line, ...]:
@@ -64,21 +68,26 @@ def tables(study: Study, subjects: tuple[Subject, ...], store: Store) -> Iterato
         subject = subjects[same[0].model]
         for use in same[0].comparison.metrics:
             for setting in use.settings:
-                scores, present = _scores(store, use.metric, setting, same)
                 images = tuple(photo.name for photo in subject.photos)
-                yield Table(
-                    tuple(same), metric_text(use.metric, setting, use.settings), subject.name, images, scores, present
-                )
+                scores = _scores(store, use.metric, setting, same)
+                name = metric_text(use.metric, setting, use.settings)
+                yield Table(tuple(same), name, subject.name, images, *scores)
 
 
 def _scores(
     store: Store, metric: type[PairMetric[Any]], setting: Params, same: list[Stack]
-) -> tuple[Values, np.ndarray[Any, np.dtype[np.bool_]]]:
+) -> tuple[Values, np.ndarray[Any, np.dtype[np.bool_]], dict[str, Values]]:
     keys = [pair_keys(metric, setting, stack) for stack in same]
     known = store.scores([key for row in keys for key in row])
-    values = [[known[key].value if key in known else np.nan for key in row] for row in keys]
-    present = [[key in known for key in row] for row in keys]
-    return np.array(values, dtype=np.float64).T, np.array(present).T
+    present = np.array([[key in known for key in row] for row in keys]).T
+    names = sorted({name for score in known.values() for name in score.extras})
+
+    def table(value: Callable[[Score], float]) -> Values:
+        rows = [[value(known[key]) if key in known else np.nan for key in row] for row in keys]
+        return np.array(rows, dtype=np.float64).T
+
+    extras = {name: table(lambda score, name=name: score.extras.get(name, np.nan)) for name in names}  # type: ignore[misc]
+    return table(lambda score: score.value), present, extras
 
 
 def rows(table: Table) -> Iterator[Row]:
@@ -96,13 +105,14 @@ def rows(table: Table) -> Iterator[Row]:
                     score=float(table.scores[position, image]),
                     map="" if line.draw >= 0 else stack.lines[position].key,
                     reference_map=stack.other(stack.lines[position]),
+                    extras={name: float(values[position, image]) for name, values in table.extras.items()},
                 )
 
 
 def value_summaries(table: Table, seed: int) -> Iterator[ValueSummary]:
     """Yield the similarity at each value of each factor, over images, and how far it is from its ends."""
     floor, random = table.ends()
-    for line, scores in zip(table.lines, table.scores, strict=True):
+    for position, (line, scores) in enumerate(zip(table.lines, table.scores, strict=True)):
         if line.role == "value":
             yield ValueSummary(
                 **table.place(),
@@ -112,7 +122,14 @@ def value_summaries(table: Table, seed: int) -> Iterator[ValueSummary]:
                 similarity=interval(scores, seed),
                 over_random=interval(scores - random, seed),
                 under_floor=interval(floor - scores, seed),
+                extras={name: _defined_mean(values[position]) for name, values in table.extras.items()},
             )
+
+
+def _defined_mean(values: Values) -> float:
+    """Return the mean of what is defined, NaN where nothing is."""
+    defined = values[~np.isnan(values)]
+    return float(defined.mean()) if len(defined) else np.nan
 
 
 def sensitivities(table: Table, seed: int) -> Iterator[Sensitivity]:

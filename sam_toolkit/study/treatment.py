@@ -11,11 +11,12 @@ from pydantic import create_model
 from torch import Tensor
 
 from sam_toolkit.component import MapFacts, PairMetric
+from sam_toolkit.smoothing import Padding, smoothed
 from sam_toolkit.types import Params, field
 
 
 class Treatment(Params):
-    """How maps are made comparable: first their sign, then clipping, then normalisation."""
+    """How maps are made comparable: first their sign, then smoothing, then clipping, then normalisation."""
 
     conventions: ClassVar[Mapping[str, Mapping[str, Any]]] = {"sam-2020": {"normalise": "unbounded"}}
 
@@ -28,6 +29,13 @@ class Treatment(Params):
         None, gt=0, lt=1, help="quantile of a map's absolute values that larger ones are cut down to; none: no clipping"
     )
     sign: Literal["signed", "absolute"] = field("signed", help="whether maps are compared with or without their signs")
+    smoothing: int = field(
+        0, ge=0, help="rows and columns to each side whose mean takes the place of each value; 0: no smoothing"
+    )
+    smoothing_padding: Padding = field(
+        "symmetric",
+        help="what smoothing finds outside: the map mirrored, zeros, or nothing (valid)",
+    )
 
     def range(self, facts: MapFacts) -> tuple[float, float]:
         """Return the bounds of treated maps."""
@@ -42,6 +50,8 @@ class Treatment(Params):
         """Return maps `[..., H, W]` as they are compared; a map of zeros stays as it is."""
         if self.sign == "absolute":
             maps = maps.abs()
+        if self.smoothing:
+            maps = smoothed(maps, self.smoothing, self.smoothing_padding).to(maps.dtype)
         if self.clip is not None:
             limits = torch.stack([values.abs().quantile(self.clip) for values in maps.reshape(-1, *maps.shape[-2:])])
             limits = limits.reshape(*maps.shape[:-2], 1, 1)

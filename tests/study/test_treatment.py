@@ -11,7 +11,7 @@ from nets import colour_net
 from study.small import images, small_run
 from toys import refusal
 
-from sam_toolkit import SSIM, Gradient, Spearman
+from sam_toolkit import SSIM, Gradient, Spearman, smoothed
 from sam_toolkit.component import MapFacts
 from sam_toolkit.study.labels import metric_text
 from sam_toolkit.study.treatment import Treatment, split, treated
@@ -50,6 +50,14 @@ def test_maps_that_their_method_bounds_stay_as_they_are_if_only_unbounded_ones_a
     treatment = Treatment(normalise="unbounded")
     assert treatment.apply(MAPS, bounded) is MAPS
     assert torch.equal(treatment.apply(MAPS, SIGNED), Treatment().apply(MAPS, SIGNED))
+
+
+@pytest.mark.parametrize("padding", ["zero", "valid", "symmetric"])
+def test_smoothing_comes_after_the_sign_and_before_the_rest(padding):
+    treatment = Treatment(sign="absolute", smoothing=2, smoothing_padding=padding, clip=0.9)
+    found = treatment.apply(MAPS, SIGNED)
+    torch.testing.assert_close(found, Treatment(clip=0.9).apply(smoothed(MAPS.abs(), 2, padding).float(), SIGNED))
+    assert found.dtype == MAPS.dtype
 
 
 @pytest.mark.parametrize(
@@ -119,6 +127,7 @@ def test_a_treatment_that_does_not_exist_is_told_with_its_place(tmp_path):
         "study.yaml:4:63: compare[0].metrics[0].clip[1]: should be less than 1; got 1.",
         "study.yaml:4:78: compare[0].metrics[0].normalise: should be 'max-abs', 'min-max' or 'unbounded'; got 'max'. "
         "Did you mean 'min-max' or 'max-abs'?",
-        "study.yaml:4:83: compare[0].metrics[0].sgn: spearman has no 'sgn' (it has: normalise, clip, sign). "
+        "study.yaml:4:83: compare[0].metrics[0].sgn: spearman has no 'sgn' (it has: normalise, clip, sign, "
+        "smoothing, smoothing_padding). "
         "Did you mean 'sign'?",
     ]
