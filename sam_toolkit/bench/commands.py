@@ -60,7 +60,7 @@ def _kernel_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @bench.command()
 @_kernel_options
 def kernels(quick: bool, file: Path | None, **chosen: Any) -> None:
-    """Time SSIM and occlusion against other libraries and plain PyTorch, in one process, in turns."""
+    """Time SSIM, occlusion and LENS against other libraries and plain PyTorch, in one process, in turns."""
     settings = Settings.of(quick, **chosen)
     if file and not file.absolute().parent.is_dir():
         raise BenchError(f"bench: --json must name a file in a folder that is there; got {file}.")

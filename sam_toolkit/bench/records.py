@@ -14,7 +14,7 @@ OURS = "sam_toolkit"
 _SHOWN = 3
 
 
-Unit = Literal["pair", "image", "window", "score"]
+Unit = Literal["pair", "image", "window", "score", "map"]
 
 
 class _Record(BaseModel):

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from sam_toolkit import __version__, allocator, ops
-from sam_toolkit.bench import occlusion, ssim
+from sam_toolkit.bench import lens, occlusion, ssim
 from sam_toolkit.bench.records import CaseResult, Report
 from sam_toolkit.bench.settings import Settings
 from sam_toolkit.bench.timing import Stopwatch
@@ -22,6 +22,7 @@ from sam_toolkit.errors import BenchError
 _PACKAGES = (
     "torch",
     "numpy",
+    "scipy",
     "scikit-image",
     "torchmetrics",
     "pytorch-msssim",
@@ -31,7 +32,7 @@ _PACKAGES = (
     "captum",
 )
 _IDLE = 0.25  # of the cores, on average over a minute
-_FAMILIES = {"ssim": ssim.cases, "occlusion": occlusion.cases}
+_FAMILIES = {"ssim": ssim.cases, "occlusion": occlusion.cases, "lens": lens.cases}
 
 
 def run(settings: Settings, show: Callable[[CaseResult], None], stopwatch: Stopwatch | None = None) -> Report:
