@@ -2,6 +2,7 @@
 #include <torch/csrc/stable/ops.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <vector>
 
@@ -134,22 +135,99 @@ void overlaps_of(const int32_t* reach, const int32_t* picks, int64_t length,
     for (const int64_t count : counts) *out++ = hits[count];
 }
 
+// Both sides of an overlap for sets of one size, a bit a pixel: what many pairs among few maps are compared
+// by.
+class Masks {
+  public:
+    Masks(int64_t maps, int64_t pixels)
+        : pixels_(pixels), words_((pixels + 63) / 64), near_(maps * words_), picked_(maps * words_) {}
+
+    void mark(int64_t map, const int32_t* reach, const int32_t* picks, int64_t count) {
+        mark_near(reach, pixels_, count, &near_[map * words_]);
+        uint64_t* picked = &picked_[map * words_];
+        std::fill(picked, picked + words_, 0);
+        for (int64_t i = 0; i < count; ++i)
+            if (picks[i] >= 0) picked[picks[i] / 64] |= uint64_t{1} << (picks[i] % 64);
+    }
+
+    int64_t overlap(int64_t near, int64_t picked) const {
+        return common(&near_[near * words_], &picked_[picked * words_], words_);
+    }
+
+  private:
+    SAM_VECTOR_CLONES
+    static void mark_near(const int32_t* reach, int64_t pixels, int64_t count, uint64_t* near) {
+        for (int64_t first = 0; first < pixels; first += 64) {
+            const int64_t width = std::min<int64_t>(64, pixels - first);
+            uint64_t word = 0;
+            for (int64_t i = 0; i < width; ++i) word |= uint64_t{reach[first + i] < count} << i;
+            near[first / 64] = word;
+        }
+    }
+
+    SAM_VECTOR_CLONES
+    static int64_t common(const uint64_t* a, const uint64_t* b, int64_t words) {
+        int64_t count = 0;
+        for (int64_t i = 0; i < words; ++i) count += std::popcount(a[i] & b[i]);
+        return count;
+    }
+
+    int64_t pixels_, words_;
+    std::vector<uint64_t> near_, picked_;
+};
+
+// The maps [B, K, n] and picks [B, K, m] with the pairs [P, 2] that are compared of each of B images.
+struct Comparison {
+    const Tensor& maps;
+    const Tensor& picked;
+    const Tensor& rows;
+    const std::vector<int64_t>& counts;
+
+    int64_t images() const { return maps.size(0); }
+    int64_t each() const { return maps.size(1); }
+    int64_t pixels() const { return maps.size(2); }
+    int64_t length() const { return picked.size(2); }
+    int64_t pairs() const { return rows.size(0); }
+    const int32_t* reach(int64_t map) const { return read<int32_t>(maps) + map * pixels(); }
+    const int32_t* picks(int64_t map) const { return read<int32_t>(picked) + map * length(); }
+    // Calls run(i, near, picked) for the i-th pair of all images, with the numbers of its two maps.
+    void for_each_pair(const auto& run) const {
+        const auto* pair = read<int64_t>(rows);
+        torch::stable::parallel_for(0, images() * pairs(), 16, [&](int64_t begin, int64_t end) {
+            for (int64_t i = begin; i < end; ++i) {
+                const int64_t first = i / pairs() * each(), row = i % pairs();
+                run(i, first + pair[2 * row], first + pair[2 * row + 1]);
+            }
+        });
+    }
+};
+
+void overlaps_by_masks(const Comparison& all, int64_t* out) {
+    const int64_t maps = all.images() * all.each(), kept = static_cast<int64_t>(all.counts.size());
+    Masks masks(maps, all.pixels());
+    for (int64_t c = 0; c < kept; ++c) {
+        torch::stable::parallel_for(0, maps, 1, [&](int64_t begin, int64_t end) {
+            for (int64_t map = begin; map < end; ++map)
+                masks.mark(map, all.reach(map), all.picks(map), all.counts[c]);
+        });
+        all.for_each_pair([&](int64_t i, int64_t near, int64_t picked) {
+            out[i * kept + c] = masks.overlap(near, picked);
+        });
+    }
+}
+
 Tensor overlaps(const Tensor& reach, const Tensor& picks, const Tensor& pairs, std::vector<int64_t> counts) {
     checks::overlaps(reach, picks, pairs, counts);
-    const int64_t images = reach.size(0), each = reach.size(1), pixels = reach.size(2);
-    const int64_t length = picks.size(2), many = pairs.size(0), kept = static_cast<int64_t>(counts.size());
-    Tensor out = torch::stable::new_empty(reach, {images, many, kept}, ScalarType::Long);
-    const auto* pair = read<int64_t>(pairs);
-    const auto* from = read<int32_t>(reach);
-    const auto* who = read<int32_t>(picks);
+    const Comparison all{reach, picks, pairs, counts};
+    const auto kept = static_cast<int64_t>(counts.size());
+    Tensor out = torch::stable::new_empty(reach, {all.images(), all.pairs(), kept}, ScalarType::Long);
     auto* to = write<int64_t>(out);
-    torch::stable::parallel_for(0, images * many, 16, [&](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; ++i) {
-            const int64_t first = i / many * each, row = i % many;
-            overlaps_of(from + (first + pair[2 * row]) * pixels, who + (first + pair[2 * row + 1]) * length,
-                        length, counts, to + i * kept);
-        }
-    });
+    if (counts.size() <= kFewCounts && all.pairs() > all.each())
+        overlaps_by_masks(all, to);
+    else
+        all.for_each_pair([&](int64_t i, int64_t near, int64_t picked) {
+            overlaps_of(all.reach(near), all.picks(picked), all.length(), counts, to + i * kept);
+        });
     return out;
 }
 

@@ -105,7 +105,7 @@ def _preparation(title: str, stack: _Stack) -> Case:
     work = Work(units=len(stack.maps))
 
     def ours() -> Tensor:
-        sets = Sets.of(stack.maps[:, None], stack.k)
+        sets = Sets.of(stack.maps[:, None], [stack.k])
         return torch.stack([sets.growing(0, window).reach for window in _WINDOWS])[:, 0] < stack.k
 
     def plain() -> Tensor:

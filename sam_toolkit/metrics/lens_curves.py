@@ -26,7 +26,7 @@ def lens_over_k(a: Tensor, b: Tensor, w: int = 1, of: Measure = "recall", divers
     if w < 0:
         raise ComponentError(f"lens_over_k: w must be at least 0; got {w}.")
     pixels = first.shape[-2] * first.shape[-1]
-    sets = Sets.of(torch.stack([first, second]), pixels).growing(w if diverse else 0, w)
+    sets = Sets.of(torch.stack([first, second]), [pixels]).growing(w if diverse else 0, w)
     hits = ops.overlaps(sets.reach, sets.picks, torch.tensor([[0, 1]]), range(1, pixels + 1))[:, 0]
     found = (sets.picks[:, 1] >= 0).cumsum(-1)
     values = (hits / found.double()).masked_fill(sets.undefined.any(1)[:, None], torch.nan)

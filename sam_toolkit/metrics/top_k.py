@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import ClassVar, TypeVar
 
 import torch
@@ -46,12 +45,8 @@ class IntersectionParams(TopKParams):
 P = TypeVar("P", bound=TopKParams)
 
 
-@dataclass(frozen=True)
-class _Prepared:
-    """Pixels in order, and the sets made of them by their two windows."""
-
-    sets: Sets
-    growing: dict[tuple[int, int], GrowingSets] = field(default_factory=dict)
+_Prepared = dict[tuple[int, int], GrowingSets]
+"""Sets by how far their pixels are apart, and how far from them others count."""
 
 
 class TopKMetric(PairMetric[P]):
@@ -75,9 +70,9 @@ class TopKMetric(PairMetric[P]):
 
     def prepare(self, maps: Tensor, settings: Sequence[P]) -> _Prepared:
         """Return the sets of maps `[K, N, H, W]` for every window; ComponentError where k is more than their pixels."""
-        sets = Sets.of(maps, max(setting.k for setting in settings), settings[0].deviations())
-        windows = dict.fromkeys(self._windows(setting) for setting in settings)
-        return _Prepared(sets, {window: sets.growing(*window) for window in windows})
+        ks = dict.fromkeys(setting.k for setting in settings)
+        sets = Sets.of(maps, list(ks), settings[0].deviations())
+        return {windows: sets.growing(*windows) for windows in dict.fromkeys(map(self._windows, settings))}
 
     def _windows(self, setting: P) -> tuple[int, int]:
         """Return how far picks are apart, and how far from them others count."""
@@ -86,12 +81,12 @@ class TopKMetric(PairMetric[P]):
     def compare(self, prepared: _Prepared, pairs: Tensor, settings: Sequence[P]) -> PairScores:
         """Return the share of each pair as values `[S, P, N]`, with chance levels, and what diverse sets found."""
         found: dict[P, PairScores] = {}
-        for window, growing in prepared.growing.items():
-            alike = [setting for setting in settings if self._windows(setting) == window]
-            roles = pairs if self.counts_second else pairs.flip(1)
-            hits = ops.overlaps(growing.reach, growing.picks, roles.contiguous(), [setting.k for setting in alike])
-            for place, setting in enumerate(alike):
-                found[setting] = self._scores(setting, growing, hits[..., place], roles)
+        roles = (pairs if self.counts_second else pairs.flip(1)).contiguous()
+        for windows, sets in prepared.items():
+            alike = [setting for setting in settings if self._windows(setting) == windows]
+            ks = list(dict.fromkeys(setting.k for setting in alike))
+            hits = dict(zip(ks, ops.overlaps(sets.reach, sets.picks, roles, ks).unbind(-1), strict=True))
+            found.update({setting: self._scores(setting, sets, hits[setting.k], roles) for setting in alike})
         own = [found[setting] for setting in settings]
         extras = {name: torch.stack([scores.extras[name] for scores in own]) for name in own[0].extras}
         return PairScores(torch.stack([scores.values for scores in own]), extras)
@@ -99,14 +94,14 @@ class TopKMetric(PairMetric[P]):
     def _scores(self, setting: P, sets: GrowingSets, hits: Tensor, roles: Tensor) -> PairScores:
         """Return the scores `[P, N]` from the pixels `[N, P]` in common; the map whose pixels count comes second."""
         near, counted = roles.unbind(1)
-        pixels = sets.found(setting.k).double()
+        pixels = sets.found[setting.k]
         whole = setting.k if "nominal-k" in setting.deviations() else pixels[:, counted]
         undefined = sets.undefined[:, near] | sets.undefined[:, counted]
         if "pool" in setting.deviations():
             undefined = undefined | (torch.minimum(sets.taken[:, near], sets.taken[:, counted]) < setting.k)
         values = (hits.double() / whole).masked_fill(undefined, torch.nan).T
         # Of pixels drawn at random, the share that lies near a set is the share of the map that does.
-        chance = (sets.covered(setting.k)[:, near] * (pixels[:, counted] / whole)).T
+        chance = (sets.covered[setting.k][:, near] * (pixels[:, counted] / whole)).T
         first, second = (near, counted) if self.counts_second else (counted, near)
         sizes = {"found_first": pixels[:, first].T, "found_second": pixels[:, second].T} if setting.diverse else {}
         return with_chance(values, chance, **sizes)

@@ -56,7 +56,7 @@ def test_worked_examples_of_diverse_sets(example, window):
     assert LensPrecision(**at)(a, b) == hits[2] / first
     assert (recall.extras["found_first"], recall.extras["found_second"]) == (first, second)
     for values, expected in ((a, window.first), (b, window.second)):
-        sets = Sets.of(values[None, None], example.k).growing(window.w, 0)
+        sets = Sets.of(values[None, None], [example.k]).growing(window.w, 0)
         picks = [(pick // a.shape[1], pick % a.shape[1]) for pick in sets.picks.flatten().tolist() if pick >= 0]
         assert picks == expected
         mask = top_k_mask(values, example.k, window.w)

@@ -164,7 +164,7 @@ def test_p6_what_holds_in_its_place(maps, w1, w2, data):
 @given(pairs_of_maps(1), st.integers(0, 3), st.integers(0, 3), st.data())
 def test_p7_windows_of_windows_are_larger_windows(maps, w1, w2, data):
     size, k = (maps.shape[1], maps.shape[2]), some_k(data, maps)
-    sets = Sets.of(maps[None], k)
+    sets = Sets.of(maps[None], [k])
     once = sets.growing(0, w1).reach[0, 0] < k
     again = ops.reach(once.nonzero().T.int(), size, w2)[0] < int(once.sum())
     assert torch.equal(again, sets.growing(0, w1 + w2).reach[0, 0] < k)
@@ -282,14 +282,14 @@ def test_p12_a_window_as_large_as_the_map_holds_all(maps, data):
 def test_p13_diverse_sets_are_apart_nested_and_complete(maps, w, data):
     height, width = maps.shape[1:]
     pixels = height * width
-    full = Sets.of(maps[None], pixels).growing(w, w)
+    full = Sets.of(maps[None], [pixels]).growing(w, w)
     picks = [pick for pick in full.picks.flatten().tolist() if pick >= 0]
     assert maps.flatten()[picks[0]] == maps.max()
     for one, other in itertools.combinations(picks, 2):
         assert max(abs(one // width - other // width), abs(one % width - other % width)) > w
     k = some_k(data, maps)
-    assert [pick for pick in Sets.of(maps[None], k).growing(w, w).picks.flatten().tolist() if pick >= 0] == picks[:k]
-    assert float(full.covered(pixels)) == 1
+    assert [pick for pick in Sets.of(maps[None], [k]).growing(w, w).picks.flatten().tolist() if pick >= 0] == picks[:k]
+    assert float(full.covered[pixels]) == 1
     least = math.ceil(height / (2 * w + 1)) * math.ceil(width / (2 * w + 1))
     most = math.ceil(height / (w + 1)) * math.ceil(width / (w + 1))
     assert least <= len(picks) <= most
