@@ -154,7 +154,9 @@ def _scans(orders: Tensor, size: tuple[int, int], window: int, count: int) -> Te
 def _family(title: str, stack: _Stack, peer_pairs: int) -> Case:
     prepared = {diverse: stack.prepare(diverse) for diverse in (False, True)}
     few = stack.first(peer_pairs)
-    peer = partial(_by_masks, few)
+    plain = _masks(stack.rows, stack.k)
+    near = [max_pool2d(plain.reshape(-1, 1, *stack.size), 2 * w + 1, 1, w).flatten(1) for w in _WINDOWS]
+    peer = partial(_by_masks, plain, near, few)
     values = len(few.family(prepared))
     about = f"From the prepared maps on: {values} values a pair, plain and diverse, each with its chance level."
     case = Case(title, "pair", Contestant(OURS, partial(stack.family, prepared), Work(units=len(stack.pairs))), about)
@@ -165,13 +167,10 @@ def _family(title: str, stack: _Stack, peer_pairs: int) -> Case:
     return case
 
 
-def _by_masks(stack: _Stack) -> Tensor:
-    """Return recall, then precision, for each window `[2 x windows, P]`, by masks that are dilated once a map."""
-    plain = _masks(stack.rows, stack.k)
-    near = [max_pool2d(plain.reshape(-1, 1, *stack.size), 2 * w + 1, 1, w).flatten(1) for w in _WINDOWS]
+def _by_masks(plain: Tensor, near: list[Tensor], stack: _Stack) -> Tensor:
+    """Return recall, then precision, for each window `[2 x windows, P]`, from the masks of sets and of what is near."""
     a, b = stack.pairs.unbind(1)
-    roles = ((a, b), (b, a))
-    shares = [[(each[i] * plain[j]).sum(1) for each in near] for i, j in roles]
+    shares = [[(each[i] * plain[j]).sum(1) for each in near] for i, j in ((a, b), (b, a))]
     return torch.cat([torch.stack(each) for each in shares]) / stack.k
 
 
