@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sam_toolkit.component import MapFacts as MapFacts
     from sam_toolkit.component import MapMetric as MapMetric
     from sam_toolkit.component import Method as Method
+    from sam_toolkit.component import ModelPerturbation as ModelPerturbation
     from sam_toolkit.component import ModelSource as ModelSource
     from sam_toolkit.component import PairMetric as PairMetric
     from sam_toolkit.component import PairScores as PairScores
@@ -65,6 +66,9 @@ if TYPE_CHECKING:
     from sam_toolkit.metrics.lens_curves import lens_over_w as lens_over_w
     from sam_toolkit.model import Model as Model
     from sam_toolkit.model import Rows as Rows
+    from sam_toolkit.model_perturbations import OtherWeights as OtherWeights
+    from sam_toolkit.model_perturbations import WeightNoise as WeightNoise
+    from sam_toolkit.model_perturbations import WeightRandomization as WeightRandomization
     from sam_toolkit.perturbations import GaussianNoise as GaussianNoise
     from sam_toolkit.rng import Rng as Rng
     from sam_toolkit.smoothing import smoothed as smoothed
@@ -75,8 +79,8 @@ if TYPE_CHECKING:
 _HOME = {
     "api": ("run", "sensitivity"),
     "component": (
-        "ImageSource", "MapFacts", "MapMetric", "Method", "ModelSource", "PairMetric", "PairScores", "Perturbation",
-        "Reporter",
+        "ImageSource", "MapFacts", "MapMetric", "Method", "ModelPerturbation", "ModelSource", "PairMetric",
+        "PairScores", "Perturbation", "Reporter",
     ),
     "errors": (
         "ComponentError", "ImageError", "ModelError", "OpError", "PluginError", "SamError", "SpecError", "StoreError",
@@ -96,6 +100,7 @@ _HOME = {
     "metrics.growing_sets": ("top_k_mask",),
     "metrics.lens_curves": ("lens_over_k", "lens_over_w"),
     "model": ("Model", "Rows"),
+    "model_perturbations": ("OtherWeights", "WeightNoise", "WeightRandomization"),
     "perturbations": ("GaussianNoise",),
     "rng": ("Rng",),
     "smoothing": ("smoothed",),

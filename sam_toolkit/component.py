@@ -5,87 +5,31 @@ A single setting is a group of one. `sam_toolkit.testing` has the checks that ho
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from pydantic import ValidationError
 from torch import Tensor, nn
 
+from sam_toolkit.base import Component, Grouped
 from sam_toolkit.errors import ComponentError
 from sam_toolkit.images import Photo
 from sam_toolkit.model import Model
-from sam_toolkit.pairing import Grid, compare_all, compare_two, grid_of
-from sam_toolkit.pairing import PairScores as PairScores  # noqa: PLC0414 - part of the contract
+from sam_toolkit.pairing import Grid, PairScores, compare_all, compare_two, grid_of
 from sam_toolkit.rng import Rng
-from sam_toolkit.types import Batch, Params, problems
+from sam_toolkit.types import Batch, Params
 
 if TYPE_CHECKING:
     from sam_toolkit.study.results import Results
 
+__all__ = [
+    "KINDS", "Component", "ImageSource", "MapFacts", "MapMetric", "Method", "ModelPerturbation", "ModelSource",
+    "PairMetric", "PairScores", "Perturbation", "Reporter",
+]  # fmt: skip
+
 P = TypeVar("P", bound=Params)
-
-
-class Component(ABC, Generic[P]):
-    """Base of everything a plugin adds; `Component[SomeParams]` declares the hyperparameters.
-
-    An instance holds one setting, for one-off use; the group methods of the subclasses read their `settings` only.
-    """
-
-    kind: ClassVar[str]
-    """What it is, in a word; set by the contracts below."""
-    name: ClassVar[str]
-    """Unique within its kind, kebab-case; what a study file says."""
-    version: ClassVar[str] = "1"
-    """Part of every key: raise it when the same settings give other numbers."""
-    reference: ClassVar[str] = ""
-    """The paper or text that defines it."""
-    Params: ClassVar[type[Params]] = Params
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Read `Params` from the type argument of the base class."""
-        super().__init_subclass__(**kwargs)
-        for base in cls.__dict__.get("__orig_bases__", ()):
-            arguments = get_args(base) if isinstance(get_origin(base), type) else ()
-            if arguments and isinstance(arguments[0], type) and issubclass(arguments[0], Params):
-                cls.Params = arguments[0]
-
-    def __init__(self, params: P | None = None, /, **fields: Any) -> None:
-        """Hold one setting, given whole or by field; raises ComponentError where a field breaks its rule."""
-        self.params: P = self.setting(**fields) if params is None else params
-
-    @classmethod
-    def setting(cls, **fields: Any) -> P:
-        """Return validated hyperparameters; raises ComponentError that names the field, the rule and the value."""
-        try:
-            return cls.Params(**fields)  # type: ignore[return-value]
-        except ValidationError as error:
-            raise ComponentError(f"{cls.__name__}: {'; '.join(problems(error, cls.Params))}") from None
-
-    def __repr__(self) -> str:
-        """Return the call that makes this component."""
-        return f"{type(self).__name__}({', '.join(f'{key}={value!r}' for key, value in self.params)})"
-
-
-class _Grouped(Component[P]):
-    """A component that is computed for a group of settings at once."""
-
-    tolerance: ClassVar[float] = 1e-4
-    """Largest difference that grouping, batching and chunking may make, relative to the largest |value|."""
-
-    def shares(self, params: P) -> frozenset[str]:
-        """Return the fields along which one computation serves many settings; a group agrees in all others."""
-        return frozenset()
-
-    def reruns(self, params: P, count: int) -> list[P]:
-        """Return `count` settings that differ from `params` in nothing but the draw; empty when nothing is drawn.
-
-        The default adds to the field `seed`, where there is one.
-        """
-        seed = getattr(params, "seed", None)
-        return [] if seed is None else [params.varied(seed=seed + 1 + i) for i in range(count)]
 
 
 @dataclass(frozen=True)
@@ -101,7 +45,7 @@ class MapFacts:
     value_range: tuple[float, float] | None = None
 
 
-class Method(_Grouped[P]):
+class Method(Grouped[P]):
     """An attribution method: images and targets in, one float32 map `[H, W]` an image out."""
 
     kind = "method"
@@ -143,7 +87,7 @@ class Method(_Grouped[P]):
         return self.maps(model, batch, [self.params], Rng(seed).child(self.name))[0]
 
 
-class Perturbation(_Grouped[P]):
+class Perturbation(Grouped[P]):
     """A change of the input: noise, an attack, a shift."""
 
     kind = "perturbation"
@@ -160,7 +104,21 @@ class Perturbation(_Grouped[P]):
         return self.images(Model.of(model or nn.Identity()), batch, [self.params], Rng(seed).child(self.name))[0]
 
 
-class PairMetric(_Grouped[P]):
+class ModelPerturbation(Grouped[P]):
+    """A change of the network: noise on its weights, random weights, those of another training."""
+
+    kind = "model-perturbation"
+
+    @abstractmethod
+    def models(self, model: Model, settings: Sequence[P], rng: Rng) -> list[Model]:
+        """Return one changed model a setting, of the same classes and preprocessing; `model` stays as it is."""
+
+    def __call__(self, model: Model | nn.Module, seed: int = 0) -> Model:
+        """Return the changed model; a bare module takes its inputs as they are."""
+        return self.models(Model.of(model), [self.params], Rng(seed).child(self.name))[0]
+
+
+class PairMetric(Grouped[P]):
     """A similarity of two maps of one image; 1 for equal maps.
 
     By hand, a list gives several values to a field, and results a dimension L of its length, in the order of the lists.
@@ -205,7 +163,7 @@ class PairMetric(_Grouped[P]):
         return compare_all(self, maps)
 
 
-class MapMetric(_Grouped[P]):
+class MapMetric(Grouped[P]):
     """An accuracy of a map: insertion, deletion, localisation, pointing game."""
 
     kind = "map-metric"
@@ -279,6 +237,6 @@ class Reporter(Component[P]):
 
 
 KINDS: tuple[type[Component[Any]], ...] = (
-    Method, Perturbation, PairMetric, MapMetric, ModelSource, ImageSource, Reporter,
+    Method, Perturbation, ModelPerturbation, PairMetric, MapMetric, ModelSource, ImageSource, Reporter,
 )  # fmt: skip
 """The kinds of component that a plugin may add."""

@@ -78,6 +78,12 @@ class Model:
         model.name, model.counted = name, Rows()
         return model
 
+    def holding(self, module: nn.Module) -> Self:
+        """Return the same model with another network of the same inputs and classes, and with counts of its own."""
+        model = self.named(self.name)
+        model.module, model._fingerprint = module, ""
+        return model
+
     @property
     def device(self) -> torch.device:
         """Return where the network's parameters are."""

@@ -27,11 +27,12 @@ LAYERS = (
     ("study.scores",),
     ("study.advice",),
     ("study.derive",),
+    ("base",),
     ("pairing",),
     ("component",),
     ("hookspecs", "functions"),
     ("methods", "metrics", "perturbations", "sources", "reports"),
-    ("removal",),
+    ("removal", "model_perturbations"),
     ("builtins",),
     ("registry",),
     ("study",),
@@ -42,7 +43,14 @@ LAYERS = (
     ("cli",),
     ("",),  # sam_toolkit/__init__.py gives everybody's names, when they are asked for
 )
-NAMED = ("methods", "metrics", "perturbations", "reports", "removal")  # sources have names of everyday words
+NAMED = (
+    "methods",
+    "metrics",
+    "perturbations",
+    "model_perturbations",
+    "reports",
+    "removal",
+)  # sources have names of everyday words
 OPEN_TO_PLUGINS = ("sam_toolkit", "sam_toolkit.ops", "sam_toolkit.testing")
 HEAVY = {"torch", "torchvision", "scipy", "skimage", "matplotlib"}
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
-from sam_toolkit.component import MapMetric, Method, PairMetric, Perturbation
+from sam_toolkit.component import MapMetric, Method, ModelPerturbation, PairMetric, Perturbation
 from sam_toolkit.registry import default_registry
 from sam_toolkit.testing import (
     check_declarations,
     check_map_metric,
     check_method,
+    check_model_perturbation,
     check_pair_metric,
     check_perturbation,
+    small_model,
 )
 
 CHECKS = {
     Method.kind: check_method,
     Perturbation.kind: check_perturbation,
+    ModelPerturbation.kind: check_model_perturbation,
     PairMetric.kind: check_pair_metric,
     MapMetric.kind: check_map_metric,
 }
@@ -65,9 +69,20 @@ FURTHER = {
 """Settings that need two fields moved at once, which the checks do not do by themselves."""
 
 
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """Return a file of random weights of the network that components are checked with."""
+    path = tmp_path_factory.mktemp("weights") / "other.pth"
+    torch.save(
+        {name: torch.rand_like(value.float()) for name, value in small_model().module.state_dict().items()}, path
+    )
+    return path
+
+
 @pytest.mark.parametrize("component", COMPONENTS, ids=lambda one: f"{one.kind}-{one.name}")
-def test_a_built_in_component_keeps_its_contract(component):
-    CHECKS.get(component.kind, check_declarations)(component)
+def test_a_built_in_component_keeps_its_contract(component, weights):
+    needed = {"file": weights} if (component.kind, component.name) == ("model-perturbation", "other-weights") else {}
+    CHECKS.get(component.kind, check_declarations)(component(**needed) if needed else component)
 
 
 @pytest.mark.parametrize(("kind", "name"), FURTHER, ids=lambda text: text)

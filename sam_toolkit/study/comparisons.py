@@ -12,7 +12,7 @@ from sam_toolkit.registry import Registry
 from sam_toolkit.study.document import Node, shown
 from sam_toolkit.study.lookup import components, expand
 from sam_toolkit.study.settings import usual_values
-from sam_toolkit.study.spec import CLEAN, Axis, Comparison, InputUse, MethodUse, MetricUse, ModelUse
+from sam_toolkit.study.spec import CLEAN, ORIGINAL, Axis, Comparison, InputUse, MethodUse, MetricUse, ModelUse
 from sam_toolkit.study.treatment import treated
 
 USUAL_METRICS = ("ssim", "spearman", "hog")
@@ -88,7 +88,9 @@ def _axis(entry: Node, fields: Mapping[str, Node], subjects: Subjects) -> Axis |
     if axis == "inputs" and len(subjects.inputs) < 2:
         node.refuse("there are no inputs to compare: list a perturbation under 'inputs', besides the clean one.")
     if axis == "models" and len(subjects.models) < 2:
-        node.refuse("there are no models to compare: list two or more under 'models'.")
+        node.refuse(
+            "there are no models to compare: list two or more under 'models', or a change under 'model-perturbations'."
+        )
         return None
     return axis
 
@@ -100,7 +102,7 @@ def _with(entry: Node, node: Node | None, plain: Comparison, subjects: Subjects)
             node.refuse("pairs have no reference: name a model, or leave out 'reference'.")
         return replace(plain, pairs=True)
     if plain.axis == "models":
-        twins = _twins(entry, node, [use.name for use in subjects.models])
+        twins = _twins(entry, node, subjects.models)
         return replace(plain, twins=twins) if twins else None
     wanted = _REFERENCES[plain.axis]
     if node is not None and node.value != wanted:
@@ -109,14 +111,19 @@ def _with(entry: Node, node: Node | None, plain: Comparison, subjects: Subjects)
     return plain
 
 
-def _twins(entry: Node, node: Node | None, models: Sequence[str]) -> dict[str, str]:
+def _twins(entry: Node, node: Node | None, uses: Sequence[ModelUse]) -> dict[str, str]:
     """Return, by model, the one whose maps are its references; empty where a problem was noted."""
+    models = [use.name for use in uses]
+    changed = {use.name: use.original for use in uses if use.original}
     if node is None:
+        of_changed = f"{ORIGINAL!r} for the one that each was changed from, " if changed else ""
         entry.refuse(
             f"a comparison along models needs 'with': the model to compare with ({', '.join(models)}), "
-            f"a mapping of models to theirs, or {ALL}."
+            f"{of_changed}a mapping of models to theirs, or {ALL}."
         )
         return {}
+    if node.value == ORIGINAL and changed and ORIGINAL not in models:
+        return changed
     if not isinstance(node.value, dict):
         return {name: node.value for name in models if name != node.value} if _is_model(node, models) else {}
     pairs = node.fields(models, "the study, among its models,")

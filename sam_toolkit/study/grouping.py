@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sam_toolkit.component import MapMetric, Method, PairMetric, Perturbation
+from sam_toolkit.component import MapMetric, Method, ModelPerturbation, PairMetric, Perturbation
 from sam_toolkit.types import Params, grouped
 
-Grouped = Method[Any] | Perturbation[Any] | PairMetric[Any] | MapMetric[Any]
+Grouped = Method[Any] | Perturbation[Any] | ModelPerturbation[Any] | PairMetric[Any] | MapMetric[Any]
 
 
 def groups(component: type[Grouped], settings: Iterable[Params]) -> list[tuple[Params, ...]]:

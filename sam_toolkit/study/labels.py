@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic_core import to_jsonable_python
 
-from sam_toolkit.component import MapMetric, PairMetric, Perturbation
+from sam_toolkit.component import MapMetric, ModelPerturbation, PairMetric, Perturbation
 from sam_toolkit.types import Params
 
 
@@ -41,7 +41,7 @@ def metric_text(metric: type[PairMetric[Any] | MapMetric[Any]], params: Params, 
     return _named(metric.name, params, swept | _unusual(params))
 
 
-def input_text(perturbation: type[Perturbation[Any]], params: Params) -> str:
+def perturbation_text(perturbation: type[Perturbation[Any] | ModelPerturbation[Any]], params: Params) -> str:
     """Return "gaussian-noise sigma=0.1" with fields that were given, or differ from their own defaults."""
     return _named(perturbation.name, params, params.model_fields_set | _unusual(params))
 

@@ -8,13 +8,14 @@ from typing import Any
 
 from torch import nn
 
-from sam_toolkit.component import ImageSource, ModelSource
+from sam_toolkit.component import ImageSource, ModelPerturbation, ModelSource
 from sam_toolkit.errors import near
 from sam_toolkit.images import Photo
 from sam_toolkit.model import Model
 from sam_toolkit.registry import Registry
 from sam_toolkit.study.document import Node, shown
-from sam_toolkit.study.lookup import components, failures, lookup
+from sam_toolkit.study.labels import perturbation_text
+from sam_toolkit.study.lookup import components, expand, failures, lookup
 from sam_toolkit.study.settings import given_fields
 from sam_toolkit.study.spec import ImagesUse, ModelUse
 from sam_toolkit.study.validate import validate
@@ -62,6 +63,22 @@ def read_models(root: Node, registry: Registry, given: Given) -> tuple[ModelUse,
     if given and uses and not any(use.model in given for use in uses):
         node.refuse(f"names none of the models given: {', '.join(given)}. Name one, or leave out 'models'.")
     return tuple(uses)
+
+
+def changed_models(node: Node, registry: Registry, uses: tuple[ModelUse, ...]) -> tuple[ModelUse, ...]:
+    """Return each model changed by each setting of the model perturbations that the study lists."""
+    listed = expand(node.items("model perturbations"), ModelPerturbation, registry)
+    return tuple(
+        replace(
+            use,
+            name=f"{use.name}, {perturbation_text(perturbation, setting)}",
+            original=use.name,
+            perturbation=perturbation(setting),
+        )
+        for use in uses
+        for perturbation, settings in listed
+        for setting in settings
+    )
 
 
 def read_images(root: Node, registry: Registry, photos: Sequence[Photo] | None) -> ImagesUse | None:

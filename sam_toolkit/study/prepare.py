@@ -46,9 +46,14 @@ class Subject:
         return f"{self.model.category(label)}, {'given' if self.given[image] else 'predicted'}"
 
 
-def open_model(use: ModelUse) -> Model:
-    """Return the model of a study's entry, under the study's name; raises ModelError that says what is missing."""
+def open_model(use: ModelUse, seed: int) -> Model:
+    """Return the model of a study's entry, changed as it says, under the study's name and with the study's `seed`.
+
+    Raises ModelError that says what is missing, and ComponentError where the change does not fit.
+    """
     model = use.source if isinstance(use.source, Model) else use.source.load(use.model)
+    if use.perturbation is not None:
+        model = use.perturbation(model, seed)
     return model.named(use.name)
 
 
@@ -80,10 +85,16 @@ class Memory(Protocol):
 def prepare(study: Study, device: str, memory: Memory) -> tuple[Subject, ...]:
     """Return the study's subjects, every photograph read once and every target checked.
 
-    Class counts and predictions are kept in `memory`, so that a second run needs no network row.
+    A changed model is asked about the targets of its original. Class counts and predictions are kept in `memory`, so
+    that a second run needs no network row.
     """
     photos = open_photos(study.images)
-    return tuple(_subject(open_model(use).to(device), photos, memory) for use in study.models)
+    subjects: dict[str, Subject] = {}
+    for use in study.models:
+        model, original = open_model(use, study.seed).to(device), subjects.get(use.original)
+        subject = _subject(model, original.photos if original else photos, memory)
+        subjects[use.name] = replace(subject, given=original.given) if original else subject
+    return tuple(subjects.values())
 
 
 def _subject(model: Model, photos: tuple[Photo, ...], memory: Memory) -> Subject:

@@ -12,9 +12,9 @@ from sam_toolkit.images import Photo
 from sam_toolkit.registry import Registry
 from sam_toolkit.study.comparisons import Subjects, read_comparisons, usual_comparisons
 from sam_toolkit.study.document import Node, shown
-from sam_toolkit.study.labels import input_text
+from sam_toolkit.study.labels import perturbation_text
 from sam_toolkit.study.lookup import expand, find
-from sam_toolkit.study.material import Given, read_images, read_models
+from sam_toolkit.study.material import Given, changed_models, read_images, read_models
 from sam_toolkit.study.pins import check_pins
 from sam_toolkit.study.settings import around, read_default, read_fields
 from sam_toolkit.study.spec import CLEAN, AccuracyUse, InputUse, MethodUse, Study
@@ -35,7 +35,9 @@ class _Head(Params):
 
 
 _PLAIN = {name.replace("_", "-"): name for name in _Head.model_fields}
-_KEYS = (*_PLAIN, "models", "images", "inputs", "methods", "compare", "accuracy", "compat", "plugins")
+_KEYS = (
+    *_PLAIN, "models", "model-perturbations", "images", "inputs", "methods", "compare", "accuracy", "compat", "plugins",
+)  # fmt: skip
 
 
 def load_study(
@@ -69,6 +71,8 @@ def _study(root: Node, registry: Registry, models: Given, photos: Sequence[Photo
     root.document.bundle = _bundle(nodes.get("compat"), registry)
     head = validate(_Head, {_PLAIN[key]: node for key, node in nodes.items() if key in _PLAIN}, root, "a study")
     uses = read_models(root, registry, models)
+    if "model-perturbations" in nodes:
+        uses += changed_models(nodes["model-perturbations"], registry, uses)
     images = read_images(root, registry, photos)
     inputs = _inputs(nodes.get("inputs"), registry)
     methods = _methods(root, registry)
@@ -116,7 +120,7 @@ def _inputs(node: Node | None, registry: Registry) -> tuple[InputUse, ...]:
         entry.refuse(f"says what {clean[0].label} says already; keep one.")
     changed = expand([entry for entry in entries if entry.value != CLEAN], Perturbation, registry)
     variants = [
-        InputUse(input_text(perturbation, setting), perturbation, setting)
+        InputUse(perturbation_text(perturbation, setting), perturbation, setting)
         for perturbation, settings in changed
         for setting in settings
     ]

@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from sam_toolkit.component import ImageSource, MapMetric, Method, ModelSource, PairMetric, Perturbation
+from sam_toolkit.component import (
+    ImageSource,
+    MapMetric,
+    Method,
+    ModelPerturbation,
+    ModelSource,
+    PairMetric,
+    Perturbation,
+)
 from sam_toolkit.images import Photo
 from sam_toolkit.model import Model
 from sam_toolkit.types import Params
@@ -15,6 +23,9 @@ Axis = Literal["settings", "inputs", "models"]
 
 CLEAN = "clean"
 """The input that nothing was done to."""
+
+ORIGINAL = "original"
+"""The model that nothing was done to."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +36,15 @@ class ModelUse:
         name: what the study and its report call it, unique.
         model: what the source calls it.
         source: the source with its setting, or the model itself.
+        original: name of the model that this is a changed copy of; empty for one as it comes.
+        perturbation: what changes it.
     """
 
     name: str
     model: str
     source: ModelSource[Any] | Model
+    original: str = ""
+    perturbation: ModelPerturbation[Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ class StudyWorker:
 
     def _model(self, index: int) -> Model:
         if index not in self._models:
-            self._models[index] = open_model(self._job.study.models[index]).to(self._job.device)
+            self._models[index] = open_model(self._job.study.models[index], self._job.study.seed).to(self._job.device)
         return self._models[index]
 
     def _untouched(self, task: Task, model: Model) -> AbstractContextManager[None]:

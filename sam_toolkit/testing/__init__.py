@@ -9,6 +9,7 @@ from sam_toolkit.testing.every import check
 from sam_toolkit.testing.examples import small_batch, small_maps, small_model
 from sam_toolkit.testing.map_metrics import check_map_metric
 from sam_toolkit.testing.methods import check_method
+from sam_toolkit.testing.model_perturbations import check_model_perturbation
 from sam_toolkit.testing.pair_metrics import check_pair_metric
 from sam_toolkit.testing.perturbations import check_perturbation
 from sam_toolkit.testing.sources import check_image_source, check_model_source, check_reporter, small_results
@@ -21,6 +22,7 @@ __all__ = [
     "check_image_source",
     "check_map_metric",
     "check_method",
+    "check_model_perturbation",
     "check_model_source",
     "check_pair_metric",
     "check_perturbation",

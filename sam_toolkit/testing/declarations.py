@@ -6,11 +6,11 @@ import json
 import re
 from typing import Any
 
-from sam_toolkit.component import KINDS, Component, MapMetric, Method, PairMetric, Perturbation
+from sam_toolkit.component import KINDS, Component, MapMetric, Method, ModelPerturbation, PairMetric, Perturbation
 from sam_toolkit.testing.verdict import require
 from sam_toolkit.types import Params
 
-_FROM_LITERATURE = (Method, Perturbation, PairMetric, MapMetric)
+_FROM_LITERATURE = (Method, Perturbation, ModelPerturbation, PairMetric, MapMetric)
 """Kinds whose numbers have to be defined somewhere."""
 
 

@@ -9,6 +9,7 @@ from sam_toolkit.component import Component
 from sam_toolkit.testing.declarations import check_declarations
 from sam_toolkit.testing.map_metrics import check_map_metric
 from sam_toolkit.testing.methods import check_method
+from sam_toolkit.testing.model_perturbations import check_model_perturbation
 from sam_toolkit.testing.pair_metrics import check_pair_metric
 from sam_toolkit.testing.perturbations import check_perturbation
 from sam_toolkit.testing.sources import check_image_source, check_model_source, check_reporter
@@ -16,6 +17,7 @@ from sam_toolkit.testing.sources import check_image_source, check_model_source, 
 _CHECKS: Mapping[str, Callable[[Any], None]] = {
     "method": check_method,
     "perturbation": check_perturbation,
+    "model-perturbation": check_model_perturbation,
     "pair-metric": check_pair_metric,
     "map-metric": check_map_metric,
     "model-source": check_model_source,

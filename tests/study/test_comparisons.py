@@ -213,5 +213,7 @@ def test_what_cannot_be_compared_is_told_with_its_place(entry, problem, tmp_path
 
 def test_one_model_has_no_other_to_be_compared_with(tmp_path):
     text = PLAIN.replace(", resnet18", "") + "  - {along: models, with: all, metrics: [ssim]}\n"
-    expected = "there are no models to compare: list two or more under 'models'."
+    expected = (
+        "there are no models to compare: list two or more under 'models', or a change under 'model-perturbations'."
+    )
     assert expected in toys.refusal(text, tmp_path)

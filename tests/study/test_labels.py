@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import toys
 
-from sam_toolkit.study.labels import input_text, metric_text, setting_text, value_text
+from sam_toolkit.study.labels import metric_text, perturbation_text, setting_text, value_text
 
 
 class _Shade(Enum):
@@ -58,5 +58,5 @@ def test_a_metric_names_its_default_where_others_differ_in_it() -> None:
 
 
 def test_an_input_says_what_was_given_for_it() -> None:
-    assert input_text(toys.Noise, toys.NoiseParams()) == "gaussian-noise"
-    assert input_text(toys.Noise, toys.NoiseParams(sigma=0.1)) == "gaussian-noise sigma=0.1"
+    assert perturbation_text(toys.Noise, toys.NoiseParams()) == "gaussian-noise"
+    assert perturbation_text(toys.Noise, toys.NoiseParams(sigma=0.1)) == "gaussian-noise sigma=0.1"

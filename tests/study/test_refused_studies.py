@@ -27,7 +27,7 @@ BAD = [
         _PLAIN + "metods: []\n",
         [
             "4:1: metods: a study has no 'metods' (it has: title, seed, reruns, random-maps, models, "
-            "images, inputs, "
+            "model-perturbations, images, inputs, "
             "methods, compare, accuracy, compat, on). Did you mean 'methods' or 'models'?"
         ],
     ),
