@@ -5,13 +5,14 @@ import random
 import numpy as np
 import pytest
 import torch
-from faults import declarations, map_metrics, methods, pair_metrics, perturbations
+from faults import declarations, map_metrics, methods, model_perturbations, pair_metrics, perturbations
 
-from sam_toolkit.component import MapMetric, Method, PairMetric, Perturbation
+from sam_toolkit.component import MapMetric, Method, ModelPerturbation, PairMetric, Perturbation
 from sam_toolkit.testing import (
     ConformanceError,
     check_map_metric,
     check_method,
+    check_model_perturbation,
     check_pair_metric,
     check_perturbation,
     small_batch,
@@ -24,11 +25,12 @@ from sam_toolkit.types import Params, field
 CHECKS = {
     Method: check_method,
     Perturbation: check_perturbation,
+    ModelPerturbation: check_model_perturbation,
     PairMetric: check_pair_metric,
     MapMetric: check_map_metric,
 }
 
-SOUND = (methods.Smooth, perturbations.Noise, pair_metrics.Cosine, map_metrics.Curve)
+SOUND = (methods.Smooth, perturbations.Noise, model_perturbations.Shift, pair_metrics.Cosine, map_metrics.Curve)
 METHODS = {
     methods.GroupChangesSettings: "one by one.*differ by",
     methods.MixesUpSettings: "group against settings one by one",
@@ -69,6 +71,13 @@ OTHERS = {
     perturbations.NoiseInPlace: "content of batch.images",
     perturbations.NoiseOfFirstSetting: "one by one",
     perturbations.LosesChannels: r"returns \[1, 3, 48, 48\] where \[1, 3, 3, 48, 48\] is due",
+    model_perturbations.ShiftInPlace: "content of 9.bias.*work on a copy",
+    model_perturbations.SharesWeights: "weights are shared with the model",
+    model_perturbations.LosesPreprocessing: "preprocessing, categories or tensors are others",
+    model_perturbations.OneForAll: "returns 1 models for 3 settings",
+    model_perturbations.ShiftOfFirstSetting: "one by one",
+    model_perturbations.IgnoresSeed: "of the setting or of the study, gives the same weights",
+    model_perturbations.DrawsFromGlobalState: "global random state of torch",
     pair_metrics.NotOneForItself: "a map with itself.*differ by 0.5",
     pair_metrics.NotSymmetric: "exchanged.*symmetric = False",
     pair_metrics.SinglePrecision: "returns torch.float32 where torch.float64 is due",
