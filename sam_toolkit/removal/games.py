@@ -12,11 +12,9 @@ from sam_toolkit.errors import ComponentError
 from sam_toolkit.model import Build, Model, Score
 from sam_toolkit.removal.players import Players, features
 from sam_toolkit.removal.removals import Removal, Scene
+from sam_toolkit.removal.symmetric import MOST_ENUMERATED, presence
 from sam_toolkit.rng import Rng
 from sam_toolkit.types import Batch, tensor_digest
-
-MOST_PLAYERS = 16
-"""Players up to which all subsets are evaluated."""
 
 _TABLE_CHUNK = 8192
 """Rows of a table sent through a bare module at once."""
@@ -57,7 +55,7 @@ class Game:
     @property
     def masks(self) -> Tensor:
         """Return the subsets in the order of the values, bool `[M, d]`, true where a player is present."""
-        return subsets(self.players) if self.sampled is None else self.sampled
+        return presence(self.players) if self.sampled is None else self.sampled
 
     def of(self, masks: Tensor) -> Tensor:
         """Return the values `[..., M]` of other masks `[M, d]`; raises ComponentError where one was not evaluated."""
@@ -74,11 +72,6 @@ class Game:
                 "make it with these masks, or exact."
             )
         return self.values[..., places]
-
-
-def subsets(players: int, start: int = 0, stop: int | None = None) -> Tensor:
-    """Return the subsets with codes start to stop (all by default) as masks, bool `[stop - start, d]`."""
-    return _masks(torch.arange(start, 2**players if stop is None else stop), players)
 
 
 def codes(masks: Tensor) -> Tensor:
@@ -139,10 +132,10 @@ class Evaluator:
 
     def all(self) -> Tensor:
         """Return the values of all subsets, float64 `[..., 2^d]`; raises ComponentError where they are too many."""
-        if self._players > MOST_PLAYERS:
+        if self._players > MOST_ENUMERATED:
             raise ComponentError(
-                f"all subsets of {self._players} players are {2**self._players:,}; at most {MOST_PLAYERS} players are "
-                "enumerated. Take fewer players, or draw masks (sam_toolkit.removal.estimators)."
+                f"all subsets of {self._players} players are {2**self._players:,}; at most {MOST_ENUMERATED} players "
+                "are enumerated. Take fewer players, or draw masks (sam_toolkit.removal.estimators)."
             )
         return self._values(None, 2**self._players)
 
@@ -154,7 +147,8 @@ class Evaluator:
         def build(start: int, stop: int) -> Tensor:
             rows = torch.arange(start, stop)
             which = rows // self._draws
-            return self._impute(_masks(which, self._players) if masks is None else masks[which], rows % self._draws)
+            shown = which[:, None] >> torch.arange(self._players) & 1 if masks is None else masks[which]
+            return self._impute(shown.bool(), rows % self._draws)
 
         rows = count * self._draws
         found = self._scores(build, rows).double().cpu()
@@ -168,8 +162,3 @@ class Evaluator:
         logits = [self._network.logits(build(start, min(start + step, rows))) for start in range(0, rows, step)]
         vectors = torch.cat(logits)
         return (vectors if self._score == "logits" else vectors.softmax(dim=1)).T
-
-
-def _masks(codes: Tensor, players: int) -> Tensor:
-    """Return the masks `[R, d]` of codes `[R]`."""
-    return (codes[:, None] >> torch.arange(players) & 1).bool()

@@ -2,23 +2,27 @@ from functools import partial
 
 import pytest
 import torch
-from worlds import banzhaf, binomial, least_squares, mean_when_included, random_values, semivalue, shapley
+from worlds import banzhaf, least_squares, mean_when_included, random_values, shapley
 
 from sam_toolkit import ComponentError
 from sam_toolkit.removal.estimators import (
     difference,
-    exhaustive,
     inclusion,
     kernel_shap,
     permutations,
     regression,
     seeded,
+    without_chance,
 )
-from sam_toolkit.removal.games import Game, subsets
+from sam_toolkit.removal.games import Game
+from sam_toolkit.removal.summaries import summary
+from sam_toolkit.removal.symmetric import presence
 
 PLAYERS = 5
 GAME = Game(PLAYERS, random_values(PLAYERS))
-HEAVY_ENDS = [0.4, 0.1, 0.1, 0.1, 0.3]
+
+
+BETA = summary("beta-shapley", PLAYERS, alpha=4, beta=1)
 
 
 def cosine(share):
@@ -28,12 +32,8 @@ def cosine(share):
 ESTIMATORS = {
     "permutation": (permutations, 60, shapley(PLAYERS)),
     "antithetic": (partial(permutations, antithetic=True), 60, shapley(PLAYERS)),
-    "permutation, other sizes": (
-        partial(permutations, sizes=torch.tensor(HEAVY_ENDS)),
-        60,
-        semivalue(PLAYERS, HEAVY_ENDS),
-    ),
-    "permutation, banzhaf": (partial(permutations, sizes=torch.tensor(binomial(PLAYERS))), 60, banzhaf(PLAYERS)),
+    "permutation, beta-shapley": (partial(permutations, of=BETA), 60, BETA.matrix),
+    "permutation, banzhaf": (partial(permutations, of=summary("banzhaf", PLAYERS)), 60, banzhaf(PLAYERS)),
     "paired kernel": (kernel_shap, 100, shapley(PLAYERS)),
     "mean when included": (inclusion, 100, mean_when_included(PLAYERS)),
     "difference of means": (difference, 100, banzhaf(PLAYERS)),
@@ -42,7 +42,7 @@ ESTIMATORS = {
     "lime": (
         partial(regression, kernel=cosine, ridge=0.5),
         100,
-        least_squares(PLAYERS, cosine(subsets(PLAYERS).double().mean(dim=1)), 0.5),
+        least_squares(PLAYERS, cosine(presence(PLAYERS).double().mean(dim=1)), 0.5),
     ),
 }
 
@@ -71,7 +71,8 @@ def test_an_estimate_of_many_samples_is_within_four_of_its_small_errors(name):
 def test_masks_of_fewer_samples_are_the_first_of_more(name):
     make, samples, _ = ESTIMATORS[name]
     few, many = (make(PLAYERS, count, seeded(3)).masks for count in (samples, 2 * samples))
-    assert torch.equal(few, many[: len(few)])
+    ends = 1 + int(name == "paired kernel")
+    assert torch.equal(few[: 1 - ends or None], many[: len(few) - ends + 1])
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
@@ -95,7 +96,7 @@ def test_estimates_of_the_shapley_value_are_efficient(name):
 
 @pytest.mark.parametrize("samples", [1, 7, 40])
 def test_the_realised_operator_of_orders_has_rows_whose_absolute_sum_is_at_most_2(samples):
-    rows = permutations(9, samples, seeded(0)).matrix.abs().sum(dim=1)
+    rows = permutations(9, samples, seeded(0)).operator.matrix.abs().sum(dim=1)
     assert float(rows.max()) <= 2 + 1e-12
 
 
@@ -115,7 +116,7 @@ def test_orders_give_what_a_loop_over_them_gives():
 def test_paired_kernel_masks_of_every_subset_give_the_exact_shapley_value():
     design = kernel_shap(3, 400, seeded(0))
     values = random_values(3)
-    linear = subsets(3).double() @ torch.tensor([0.3, -0.2, 0.5], dtype=torch.float64) + 0.1
+    linear = presence(3).double() @ torch.tensor([0.3, -0.2, 0.5], dtype=torch.float64) + 0.1
     estimate = design.estimate(Game(3, linear).of(design.masks))
     torch.testing.assert_close(estimate.values, shapley(3) @ linear)
     assert float(estimate.errors.max()) < 1e-10
@@ -139,15 +140,36 @@ def test_vectors_have_an_estimate_each():
     torch.testing.assert_close(found.errors[1], 2 * found.errors[0])
 
 
-def test_a_design_without_chance_has_no_error():
-    found = exhaustive(subsets(PLAYERS), shapley(PLAYERS)).estimate(GAME.values)
-    torch.testing.assert_close(found.values, shapley(PLAYERS) @ GAME.values)
+@pytest.mark.parametrize("name", ["leave-one-out", "include-one"])
+@pytest.mark.parametrize("players", [1, 2, 5])
+def test_summaries_that_read_one_mask_a_player_have_no_error(name, players):
+    exact, whole = summary(name, players), Game(players, random_values(players))
+    design = without_chance(exact)
+    found = design.estimate(whole.of(design.masks))
+    assert len(design.masks) == players + 1
+    torch.testing.assert_close(found.values, exact.apply(whole.values))
     assert not found.errors.any()
+
+
+def test_a_summary_that_reads_all_masks_is_not_without_chance():
+    with pytest.raises(ComponentError, match="reads masks of sizes 0 to 5"):
+        without_chance(summary("shapley", PLAYERS))
+
+
+def test_a_summary_that_is_no_mean_of_contributions_is_not_estimated_from_orders():
+    with pytest.raises(ComponentError, match="no weighted mean of 5 players' contributions"):
+        permutations(PLAYERS, 3, seeded(0), of=summary("rise", PLAYERS))
+
+
+def test_a_fit_on_few_masks_has_a_larger_bound_than_the_exact_value():
+    few, many = (kernel_shap(10, count, seeded(0)).operator.bound_constant for count in (12, 500))
+    assert few > 1.2 * 2 * 10**0.5
+    assert many == pytest.approx(2 * 10**0.5, rel=0.02)
 
 
 @pytest.mark.parametrize("make", [kernel_shap, regression])
 def test_too_few_masks_for_a_fit_are_refused(make):
-    with pytest.raises(ComponentError, match="2 samples do not tell the players apart"):
+    with pytest.raises(ComponentError, match="do not tell 8 players apart"):
         make(8, 2, seeded(0))
 
 
@@ -157,5 +179,5 @@ def test_one_player_is_too_few_for_a_regression_on_sizes():
 
 
 def test_values_of_other_masks_are_refused():
-    with pytest.raises(ComponentError, match="has 4 masks; got values"):
+    with pytest.raises(ComponentError, match="4 masks, 3 players"):
         inclusion(3, 4, seeded(0)).estimate(torch.zeros(5))

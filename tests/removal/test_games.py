@@ -7,9 +7,10 @@ from worlds import Interacting, shapley
 
 from sam_toolkit import ComponentError
 from sam_toolkit.model import Model
-from sam_toolkit.removal.games import Game, codes, game, subsets
+from sam_toolkit.removal.games import Game, codes, game
 from sam_toolkit.removal.players import Players, patches
 from sam_toolkit.removal.removals import Baseline, Marginal
+from sam_toolkit.removal.symmetric import presence
 
 
 def row(features=5, seed=1):
@@ -23,8 +24,8 @@ def counted(model, action):
 
 
 def test_bit_i_of_a_code_says_whether_player_i_is_present():
-    assert subsets(3)[0b101].tolist() == [True, False, True]
-    assert codes(subsets(7)).tolist() == list(range(128))
+    assert presence(3)[0b101].tolist() == [True, False, True]
+    assert codes(presence(7)).tolist() == list(range(128))
 
 
 def test_an_exact_game_has_the_prediction_for_every_subset():

@@ -7,10 +7,11 @@ from worlds import Interacting
 
 from sam_toolkit import ComponentError
 from sam_toolkit.fills import Filling
-from sam_toolkit.removal.games import game, subsets
+from sam_toolkit.removal.games import game
 from sam_toolkit.removal.gaussian import Gaussian
 from sam_toolkit.removal.players import Players, patches
 from sam_toolkit.removal.removals import Baseline, GaussianConditional, Marginal, Nearest, Surrogate
+from sam_toolkit.removal.symmetric import presence
 from sam_toolkit.rng import Rng
 
 NETWORK = Interacting(4)
@@ -37,7 +38,7 @@ def test_a_fill_for_images_stands_where_players_are_removed(fill):
 
 
 def test_a_marginal_value_is_the_mean_over_whole_rows_of_the_background():
-    for mask, value in zip(subsets(4), values(Marginal(BACKGROUND)), strict=True):
+    for mask, value in zip(presence(4), values(Marginal(BACKGROUND)), strict=True):
         assert float(value) == pytest.approx(float(logits(torch.where(mask, ROW, BACKGROUND)).mean()), abs=1e-6)
 
 
@@ -47,7 +48,7 @@ def test_a_marginal_value_does_not_depend_on_the_order_of_players_in_groups():
 
 
 def test_the_nearest_rows_are_those_closest_in_what_is_shown():
-    for mask, value in zip(subsets(4), values(Nearest(BACKGROUND, 3)), strict=True):
+    for mask, value in zip(presence(4), values(Nearest(BACKGROUND, 3)), strict=True):
         distance = (BACKGROUND - ROW)[:, mask].square().sum(dim=1)
         near = BACKGROUND[distance.argsort(stable=True)[:3]]
         assert float(value) == pytest.approx(float(logits(torch.where(mask, ROW, near)).mean()), abs=1e-6)
@@ -82,7 +83,7 @@ def test_the_conditional_law_is_that_of_the_joint_density():
 def test_a_conditional_value_of_a_linear_model_is_that_at_the_conditional_mean():
     network = nn.Linear(4, 2)
     found = values(GaussianConditional(law(), samples=4096), network=network)
-    for mask, value in zip(subsets(4), found, strict=True):
+    for mask, value in zip(presence(4), found, strict=True):
         slope, _ = law().given(mask)
         mean = ROW.double().clone()
         mean[~mask] = law().mean[~mask] + slope @ (ROW.double() - law().mean)[mask]
@@ -92,7 +93,7 @@ def test_a_conditional_value_of_a_linear_model_is_that_at_the_conditional_mean()
 def test_a_conditional_value_is_the_mean_over_the_law_of_what_is_removed():
     points = torch.randn(200_000, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     found = values(GaussianConditional(law(), samples=2048))
-    for mask, value in zip(subsets(4), found, strict=True):
+    for mask, value in zip(presence(4), found, strict=True):
         slope, root = law().given(mask)
         rows = ROW.double().repeat(len(points), 1)
         rows[:, ~mask] = law().mean[~mask] + slope @ (ROW.double() - law().mean)[mask] + points[:, ~mask] @ root
@@ -120,9 +121,9 @@ class _Masked(nn.Module):
 
 def test_a_surrogate_sees_the_masked_input_and_what_is_shown():
     removal = Surrogate(_Masked())
-    assert values(removal).tolist() == subsets(4).sum(dim=1).tolist()
+    assert values(removal).tolist() == presence(4).sum(dim=1).tolist()
     sums = game(NETWORK, ROW, None, removal, target=0, score="logit").values
-    torch.testing.assert_close(sums, subsets(4).double() @ ROW.double())
+    torch.testing.assert_close(sums, presence(4).double() @ ROW.double())
     image = game(nn.Identity(), torch.rand(3, 4, 4), patches((4, 4), 2), removal, target=1, score="logit")
     assert image.values.tolist() == [0, 24, 24, 48]
 

@@ -7,7 +7,7 @@ from math import comb
 import torch
 from torch import Tensor, nn
 
-from sam_toolkit.removal.games import subsets
+from sam_toolkit.removal.symmetric import presence
 
 
 class Interacting(nn.Module):
@@ -31,7 +31,7 @@ def random_values(players: int, seed: int = 0) -> Tensor:
 
 def semivalue(players: int, sizes: list[float]) -> Tensor:
     """Return the matrix `[d, 2^d]` whose row averages contributions, by the law of the number of players before."""
-    masks = subsets(players)
+    masks = presence(players)
     matrix = torch.zeros(players, len(masks), dtype=torch.float64)
     for player in range(players):
         for code in range(len(masks)):
@@ -56,12 +56,12 @@ def binomial(players: int, keep: float = 0.5) -> list[float]:
 
 
 def mean_when_included(players: int) -> Tensor:
-    return subsets(players).double().T / 2 ** (players - 1)
+    return presence(players).double().T / 2 ** (players - 1)
 
 
 def least_squares(players: int, weights: Tensor, ridge: float) -> Tensor:
     """Return the matrix of the coefficients of a weighted ridge regression on all masks, its intercept free."""
-    design = torch.cat([torch.ones(2**players, 1), subsets(players).float()], dim=1).double()
+    design = torch.cat([torch.ones(2**players, 1), presence(players).float()], dim=1).double()
     penalty = ridge * torch.eye(players + 1, dtype=torch.float64)
     penalty[0, 0] = 0
     weighted = design.T * weights
