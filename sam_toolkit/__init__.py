@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from sam_toolkit.model_perturbations import WeightNoise as WeightNoise
     from sam_toolkit.model_perturbations import WeightRandomization as WeightRandomization
     from sam_toolkit.perturbations import GaussianNoise as GaussianNoise
+    from sam_toolkit.removal import RemovalBased as RemovalBased
     from sam_toolkit.rng import Rng as Rng
     from sam_toolkit.smoothing import smoothed as smoothed
     from sam_toolkit.types import Batch as Batch
@@ -102,6 +103,7 @@ _HOME = {
     "model": ("Model", "Rows"),
     "model_perturbations": ("OtherWeights", "WeightNoise", "WeightRandomization"),
     "perturbations": ("GaussianNoise",),
+    "removal": ("RemovalBased",),
     "rng": ("Rng",),
     "smoothing": ("smoothed",),
     "types": ("Batch", "Params", "field"),

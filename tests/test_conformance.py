@@ -26,6 +26,8 @@ CHECKS = {
 }
 COMPONENTS = [entry.component for entry in default_registry(plugins=False).entries()]
 
+SUMMARIES = ("shapley", "banzhaf", "beta-shapley", "leave-one-out", "include-one", "rise", "lime")
+
 FURTHER = {
     ("method", "lime"): [
         {"samples": 12, "segmentation": "grid", "segments": 9},
@@ -39,6 +41,16 @@ FURTHER = {
         {"iterations": 12, "init": "random", "fill": "noise", "seed": 3, "upsampling": "gaussian", "tv_exponent": 1},
         {"iterations": 9, "init": "ones", "fill": (0.2, 0.5, 0.9), "jitter": 1, "scaling": "integral", "map_sigma": 0},
         {"iterations": 8, "mask_size": 14, "compat": "sam-2020", "l1": 0.01, "upsampling": "bilinear"},
+    ],
+    ("method", "removal"): [
+        *({"players": 4, "summary": each, "keep": 0.3, "kernel_width": 1.0} for each in SUMMARIES),
+        *({"players": 4, "estimator": each, "samples": 6} for each in ("permutation", "antithetic", "kernel-shap")),
+        {"players": 3, "estimator": "regression", "summary": "banzhaf", "samples": 15, "segmentation": "slic"},
+        {"players": 3, "estimator": "regression", "summary": "lime", "samples": 12, "segmentation": "slic"},
+        {"players": 3, "estimator": "means", "summary": "rise", "samples": 12, "segmentation": "slic", "seed": 3},
+        {"players": 20, "estimator": "means", "summary": "banzhaf", "samples": 9, "fill": "noise"},
+        {"players": 20, "estimator": "permutation", "samples": 2, "fill": "noise", "draws": "independent"},
+        {"players": 20, "summary": "leave-one-out", "fill": "noise"},
     ],
     ("method", "sliding-patch"): [
         {"patch": 9, "stride": 5, "border": "floor", "compat": "sam-2020"},
