@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import pairwise
 from typing import ClassVar
 
 import torch
@@ -192,6 +193,7 @@ class GaussianConditional(Removal):
         """Return the number of points."""
         return self.samples
 
+    @cached_property
     def points(self) -> Tensor:
         """Return the points, standard normal, float64 `[samples, F]`."""
         engine = torch.quasirandom.SobolEngine(len(self.law.mean), scramble=True, seed=self.seed)
@@ -206,7 +208,7 @@ class GaussianConditional(Removal):
             raise ComponentError(
                 f"the distribution is of {len(law.mean)} numbers, but the input has {images[0].numel()}."
             )
-        points, off = self.points(), images[0].flatten().double().cpu() - law.mean
+        points, off = self.points, images[0].flatten().double().cpu() - law.mean
 
         @lru_cache(maxsize=64)
         def given(shown: tuple[bool, ...]) -> tuple[Tensor, Tensor]:
@@ -217,11 +219,12 @@ class GaussianConditional(Removal):
         def impute(masks: Tensor, draws: Tensor) -> Tensor:
             shown = scene.shown(masks).expand(-1, *images.shape[1:]).flatten(1).cpu()
             hidden = torch.zeros(len(masks), len(off), dtype=torch.float64)
-            kinds, which = shown.unique(dim=0, return_inverse=True)
-            for kind, kept in enumerate(kinds):
-                rows = which == kind
+            # The rows of one mask follow each other.
+            starts = [0, *((shown[1:] != shown[:-1]).any(dim=1).nonzero()[:, 0] + 1).tolist(), len(shown)]
+            for start, stop in pairwise(starts):
+                kept = shown[start]
                 mean, moved = given(tuple(kept.tolist()))
-                hidden[rows.nonzero(), (~kept).nonzero().T] = mean + moved[draws.cpu()[rows]]
+                hidden[start:stop, ~kept] = mean + moved[draws[start:stop].cpu()]
             return scene.put(masks, scene.model.inputs(hidden.to(images).reshape(-1, *images.shape[1:])))
 
         return impute
