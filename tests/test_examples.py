@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from importlib.util import find_spec
+import sys
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,33 @@ def test_regular_models_are_compared_with_their_robust_twins():
     assert [comparison.twins for comparison in twins] == [{"googlenet": "googlenet-r", "resnet50": "resnet50-r"}] * 2
     assert [comparison.along for comparison in twins] == ["models, from gradient", "models, from input-x-gradient"]
     assert [model.name for model in study.models] == ["googlenet", "resnet50", "googlenet-r", "resnet50-r"]
+
+
+@pytest.fixture(scope="module")
+def weight_decay():
+    """Return the example as a module."""
+    pytest.importorskip("sklearn")
+    spec = spec_from_file_location("weight_decay", EXAMPLES / "weight_decay.py")
+    module = sys.modules["weight_decay"] = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("how", ["baseline", "marginal"])
+def test_shapley_values_move_less_with_weight_decay(weight_decay, how):
+    data = weight_decay.load("diabetes")
+    models = [weight_decay.train(data, decay) for decay in (0.0, 0.0025, 0.01)]
+    rows = data.test[:20]
+    moved = [weight_decay.changes(model, rows, weight_decay.removal(how, data, 8), 1.0) for model in models]
+    means = [float(each.mean()) for each in moved]
+    assert means == sorted(means, reverse=True)
+    assert weight_decay.Mean.of(moved[0] - moved[-1]).low > 0
+    assert all(weight_decay.accuracy(model, data) > 0.6 for model in models)
+
+
+def test_the_study_of_weight_decay_prints_every_network(weight_decay, monkeypatch):
+    monkeypatch.setattr(weight_decay, "LENGTHS", (0.5,))
+    monkeypatch.setattr(weight_decay, "DECAYS", (0.0, 0.01))
+    result = CliRunner().invoke(weight_decay.main, ["--rows", "3"], catch_exceptions=False)
+    assert "0.01" in result.output
+    assert "less with the most decay" in result.output
