@@ -75,7 +75,7 @@ class StudyWorker:
             self._given[task.model] = {name: value.clone() for name, value in model.module.state_dict().items()}
 
         def weights() -> Weights:
-            return self._given.get(task.model) or open_model(use).module.state_dict()
+            return self._given.get(task.model) or open_model(use, self._job.study.seed).module.state_dict()
 
         return untouched(model.module, weights, f"Method {self._job.study.methods[task.method].method.name!r}")
 
