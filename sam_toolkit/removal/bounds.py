@@ -208,7 +208,7 @@ class Chain:
             *(_row(step.bound, step.tightness, f"{step.slack:8.3f}", known) for step in self.steps),
             *(_row(bound, _ratio(self.measured, bound.value), " " * 8, known) for bound in self.beside),
         ]
-        title = f"  {'at most':44} {'value':>10} {'measured':>8} {'step':>8}"
+        title = f"  {'at most':44} {'value':>10} {'tightness':>9} {'step':>8}"
         notes = [f"  [{number}] {text}" for number, text in enumerate(known, start=1)]
         return "\n".join([head, title, *rows, "if", *notes])
 
@@ -281,7 +281,7 @@ def _sharper(operator: Operator, limit: Limit) -> Iterator[Bound]:
 def _row(bound: Bound, tightness: float, slack: str, known: list[Assumption]) -> str:
     notes = ",".join(str(known.index(text) + 1) for text in bound.assumptions)
     kind = "" if bound.certified else "estimate, no certificate; "
-    return f"  {bound.name:44} {bound.value:10.4g} {tightness:8.3f} {slack}  [{notes}] {kind}{bound.origin}"
+    return f"  {bound.name:44} {bound.value:10.4g} {tightness:9.3f} {slack}  [{notes}] {kind}{bound.origin}"
 
 
 def _scores(supremum: float, oscillation: float | None) -> tuple[float, float]:

@@ -167,8 +167,11 @@ class Walk(fx.Interpreter):
 
 def follow(module: nn.Module, point: Point, known: Known) -> Point:
     """Return the output of a network in evaluation mode as a point; raises ComponentError where it cannot."""
+    tracer = Tracer(known)
+    if tracer.is_leaf_module(module, ""):
+        module = nn.Sequential(module)
     try:
-        graph = Tracer(known).trace(module)
+        graph = tracer.trace(module)
     except (TraceError, TypeError) as error:
         raise ComponentError(
             f"{type(module).__name__} cannot be followed, for what it does depends on its input's values ({error}). "
