@@ -30,6 +30,7 @@ class Assumption(StrEnum):
     GAUSSIAN = "inputs are Gaussian with the covariance given"
     SUPREMUM = "no score exceeds B in size"
     OSCILLATION = "the largest and the smallest score lie no further apart than given"
+    SAME_LAW = "what stands in for removed players does not depend on the model"
     EVERYWHERE = "the models differ by at most the distance given at every input, far from the data too"
     ON_DOMAIN = (
         "the models differ by at most the distance given on a domain that holds the given share of imputed inputs"

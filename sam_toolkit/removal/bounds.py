@@ -1,18 +1,16 @@
-"""How far attributions can move: from a change of the input or the model to that of each value, and to the sum."""
+"""How far an attribution can move, beside how far it did, and what each bound rests on."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 
-import torch
 from torch import Tensor
 
 from sam_toolkit.errors import ComponentError
 from sam_toolkit.removal.assumptions import Assumption, Origin
-from sam_toolkit.removal.lipschitz import Lipschitz
+from sam_toolkit.removal.limits import Change, Limit, product
 from sam_toolkit.removal.operators import Operator
 
 _ROUNDING = 1e-9
@@ -48,101 +46,6 @@ class Bound:
     def __str__(self) -> str:
         kind = "bound" if self.certified else "estimate, no certificate"
         return f"{self.name} <= {self.value:.6g} ({kind}; {self.origin}), if {'; '.join(self.assumptions)}"
-
-
-class Change(StrEnum):
-    """What a limit on the change of values is about."""
-
-    SHOWN = "input shown"
-    """|change of v_S| <= g |delta_S|: only the change of the players that S shows counts."""
-    WHOLE = "whole input"
-    """|change of v_S| <= g |delta|: what stands in for the others changes too."""
-    MODEL = "model"
-
-
-@dataclass(frozen=True)
-class Limit:
-    """A bound on the change of every subset's value.
-
-    Attributes:
-        value: by the paper's lemma.
-        sharper: the same with the range of scores in place of 2 B; equal where that makes no difference.
-        change: what changed.
-        assumptions: of both.
-        certified: False where it rests on an estimate.
-    """
-
-    value: float
-    sharper: float
-    change: Change
-    assumptions: tuple[Assumption, ...]
-    certified: bool = True
-
-
-def fixed_removal(lipschitz: Lipschitz, distance: float, imputation: float | None = None) -> Limit:
-    """Return the limit L |delta| for inputs at `distance` |delta| under a baseline or marginal removal.
-
-    A baseline that depends on the input, such as its blur, needs `imputation`, the largest Lipschitz constant of the
-    maps from the input to an imputed one.
-    """
-    _check("distance", distance)
-    if imputation is None:
-        value, change, means = lipschitz.value * distance, Change.SHOWN, Assumption.FIXED
-    else:
-        _check("imputation", imputation)
-        value, change, means = lipschitz.value * imputation * distance, Change.WHOLE, Assumption.IMPUTATION
-    return Limit(value, value, change, (means, *lipschitz.assumptions), lipschitz.certified)
-
-
-def conditional_removal(
-    lipschitz: Lipschitz,
-    distance: float,
-    variation: float,
-    *,
-    supremum: float = 1.0,
-    oscillation: float | None = None,
-    gaussian: bool = False,
-) -> Limit:
-    """Return the limit (L + 2 B M) |delta| under conditional removal; the sharper one has the range of scores for 2 B.
-
-    Args:
-        lipschitz: L.
-        distance: |delta|.
-        variation: M, Lipschitz constant of the conditional law in total variation: `gaussian_variation`, or 0 where
-            players are independent. Infinite: theory gives nothing.
-        supremum: B, the largest |score|; 1 for probabilities.
-        oscillation: largest less smallest score; 2 B by default, 1 for probabilities.
-        gaussian: whether M is that of a Gaussian.
-    """
-    _check("distance", distance)
-    low, high = _scores(supremum, oscillation)
-    slopes = [_product(factor, variation) + lipschitz.value for factor in (high, low)]
-    value, sharper = (_product(distance, slope) for slope in slopes)
-    law = Assumption.GAUSSIAN if gaussian else Assumption.VARIATION
-    assumptions = (Assumption.CONDITIONAL, law, *_range(oscillation), *lipschitz.assumptions)
-    return Limit(value, sharper, Change.SHOWN, assumptions, lipschitz.certified)
-
-
-def model_change(
-    distance: float, *, inside: float | None = None, supremum: float = 1.0, oscillation: float | None = None
-) -> Limit:
-    """Return the limit on the change of values between two models, |f - f'| Q + 2 B (1 - Q).
-
-    Args:
-        distance: largest |f - f'|: at every input by default, else on the domain that `inside` speaks of.
-        inside: Q, the smallest probability that an imputed input lies in that domain: 1 for conditional removal and
-            the support of the data. None: the distance is that over all inputs, as baseline and marginal need.
-        supremum: B, the largest |score| of either model; 1 for probabilities.
-        oscillation: largest less smallest score of both models; 2 B by default.
-    """
-    _check("distance", distance)
-    if inside is None:
-        return Limit(distance, distance, Change.MODEL, (Assumption.EVERYWHERE,))
-    if not 0 <= inside <= 1:
-        raise ComponentError(f"inside is a share, from 0 to 1; got {inside}.")
-    low, high = _scores(supremum, oscillation)
-    value, sharper = (_product(inside, distance) + factor * (1 - inside) for factor in (high, low))
-    return Limit(value, sharper, Change.MODEL, (Assumption.ON_DOMAIN, *_range(oscillation)))
 
 
 @dataclass(frozen=True)
@@ -183,12 +86,16 @@ class Chain:
         """Return the Euclidean length of the change."""
         return float(self.change.norm())
 
+    def tightness(self, bound: Bound) -> float:
+        """Return the measured change over a bound on it; NaN for 0 / 0."""
+        return _ratio(self.measured, bound.value)
+
     @property
     def steps(self) -> tuple[Step, ...]:
         """Return the chain with what is lost at each step."""
         values = [self.measured, *(bound.value for bound in self.bounds)]
         return tuple(
-            Step(bound, _ratio(self.measured, bound.value), _ratio(before, bound.value))
+            Step(bound, self.tightness(bound), _ratio(before, bound.value))
             for bound, before in zip(self.bounds, values, strict=False)
         )
 
@@ -206,7 +113,7 @@ class Chain:
         head = f"{self.operator}: the attribution moved by {self.measured:.4g} (noise floor {self.floor:.4g})"
         rows = [
             *(_row(step.bound, step.tightness, f"{step.slack:8.3f}", known) for step in self.steps),
-            *(_row(bound, _ratio(self.measured, bound.value), " " * 8, known) for bound in self.beside),
+            *(_row(bound, self.tightness(bound), " " * 8, known) for bound in self.beside),
         ]
         title = f"  {'at most':44} {'value':>10} {'tightness':>9} {'step':>8}"
         notes = [f"  [{number}] {text}" for number, text in enumerate(known, start=1)]
@@ -247,26 +154,9 @@ def chain(operator: Operator, before: Tensor, after: Tensor, limit: Limit | None
     return Chain(operator, operator.apply(difference), floor, tuple(bounds), tuple(beside))
 
 
-def pair_lipschitz(masks: Tensor, change: Tensor, delta: Tensor) -> Lipschitz:
-    """Return the steepest slope between two inputs, max_S |change of v_S| / |delta_S|, over evaluated subsets.
-
-    It needs no constant of the network, and bounds this pair only. It is infinite where a value changed though no
-    player that it shows did, as it does with a fixed removal through rounding alone.
-
-    Args:
-        masks: bool `[M, d]`.
-        change: of their values, `[M]`.
-        delta: Euclidean change of each player, `[d]`.
-    """
-    lengths = (masks.double() @ delta.double() ** 2).sqrt()
-    moved = change.double().abs()
-    slopes = torch.where(moved == 0, 0.0, moved / lengths)
-    return Lipschitz(float(slopes.max()), (Assumption.PAIR_SLOPE,))
-
-
 def _theorem(operator: Operator, limit: Limit) -> Iterator[Bound]:
     assumptions = (Assumption.SAME_MAP, *limit.assumptions)
-    value = _product(operator.bound_constant, limit.value)
+    value = product(operator.bound_constant, limit.value)
     yield Bound(f"h x limit by the {limit.change}", value, Origin.PAPER, assumptions, limit.certified)
 
 
@@ -274,7 +164,7 @@ def _sharper(operator: Operator, limit: Limit) -> Iterator[Bound]:
     assumptions = (Assumption.SAME_MAP, *limit.assumptions)
     found = operator.sharper
     constant = found.input if limit.change is Change.SHOWN else found.model
-    value = _product(constant, limit.sharper)
+    value = product(constant, limit.sharper)
     yield Bound(f"sharper constant x limit by the {limit.change}", value, Origin.OURS, assumptions, limit.certified)
 
 
@@ -282,30 +172,6 @@ def _row(bound: Bound, tightness: float, slack: str, known: list[Assumption]) ->
     notes = ",".join(str(known.index(text) + 1) for text in bound.assumptions)
     kind = "" if bound.certified else "estimate, no certificate; "
     return f"  {bound.name:44} {bound.value:10.4g} {tightness:9.3f} {slack}  [{notes}] {kind}{bound.origin}"
-
-
-def _scores(supremum: float, oscillation: float | None) -> tuple[float, float]:
-    """Return the range of scores and 2 B, which it does not exceed."""
-    _check("supremum", supremum)
-    twice = 2 * supremum
-    if oscillation is None:
-        return twice, twice
-    _check("oscillation", oscillation)
-    return min(oscillation, twice), twice
-
-
-def _range(oscillation: float | None) -> tuple[Assumption, ...]:
-    return (Assumption.SUPREMUM,) if oscillation is None else (Assumption.SUPREMUM, Assumption.OSCILLATION)
-
-
-def _check(name: str, value: float) -> None:
-    if not 0 <= value < math.inf:
-        raise ComponentError(f"{name} is finite and not negative; got {value}.")
-
-
-def _product(first: float, second: float) -> float:
-    """Return the product, in which nothing times infinity is nothing: without a change there is none to bound."""
-    return 0.0 if 0 in (first, second) else first * second
 
 
 def _ratio(part: float, whole: float) -> float:

@@ -13,14 +13,14 @@ from torch.nn import functional
 
 Constant = Callable[[Any], float]
 
-_ONE: tuple[type[nn.Module], ...] = (
+SLOPE_ONE: tuple[type[nn.Module], ...] = (
     nn.ReLU, nn.ReLU6, nn.Hardtanh, nn.Tanh, nn.Softplus, nn.CELU, nn.Softsign, nn.Tanhshrink, nn.Softshrink,
     nn.LogSigmoid,
 )  # fmt: skip
 _SELU = 1.0507009873554805 * 1.6732632423543772
 
 CONSTANTS: Mapping[type[nn.Module], Constant] = {
-    **dict.fromkeys(_ONE, lambda layer: 1.0),
+    **dict.fromkeys(SLOPE_ONE, lambda layer: 1.0),
     nn.LeakyReLU: lambda layer: max(1.0, abs(layer.negative_slope)),
     nn.PReLU: lambda layer: max(1.0, float(layer.weight.detach().abs().max())),
     nn.ELU: lambda layer: max(1.0, abs(layer.alpha)),
@@ -60,12 +60,13 @@ AFFINE_FUNCTIONS: frozenset[Any] = frozenset({
 })  # fmt: skip
 AFFINE_METHODS = frozenset({
     "view", "reshape", "flatten", "permute", "transpose", "squeeze", "unsqueeze", "contiguous", "mean", "sum", "neg",
-    "detach", "clone", "t",
+    "clone", "t",
 })  # fmt: skip
 SUMS: frozenset[Any] = frozenset({operator.add, operator.iadd, torch.add, operator.sub, operator.isub, torch.sub})
 JOINS: frozenset[Any] = frozenset({torch.cat, torch.concat})
 SCALES: frozenset[Any] = frozenset({operator.mul, operator.imul, torch.mul})
 QUOTIENTS: frozenset[Any] = frozenset({operator.truediv, operator.itruediv, torch.div})
+IN_PLACE: frozenset[Any] = frozenset({operator.iadd, operator.isub, operator.imul, operator.itruediv})
 SAME_AS: Mapping[Any, type[nn.Module]] = {
     functional.relu: nn.ReLU, torch.relu: nn.ReLU, "relu": nn.ReLU, "relu_": nn.ReLU, functional.relu6: nn.ReLU6,
     functional.hardtanh: nn.Hardtanh, functional.leaky_relu: nn.LeakyReLU, functional.elu: nn.ELU,

@@ -100,3 +100,20 @@ def local_lipschitz(model: Model | nn.Module, images: Tensor, targets: Tensor, *
     for _, gradient in model.gradients(lambda start, stop: inputs[start:stop], targets, score):
         longest = max(longest, float((gradient / scale).flatten(1).double().norm(dim=1).max()))
     return Lipschitz(longest, (Assumption.ESTIMATE,), certified=False)
+
+
+def pair_lipschitz(masks: Tensor, change: Tensor, delta: Tensor) -> Lipschitz:
+    """Return the steepest slope between two inputs, max_S |change of v_S| / |delta_S|, over evaluated subsets.
+
+    It needs no constant of the network, and bounds this pair only. It is infinite where a value changed though no
+    player that it shows did, as it does with a fixed removal through rounding alone.
+
+    Args:
+        masks: bool `[M, d]`.
+        change: of their values, `[M]`.
+        delta: Euclidean change of each player, `[d]`.
+    """
+    lengths = (masks.double() @ delta.double() ** 2).sqrt()
+    moved = change.double().abs()
+    slopes = torch.where(moved == 0, 0.0, moved / lengths)
+    return Lipschitz(float(slopes.max()), (Assumption.PAIR_SLOPE,))

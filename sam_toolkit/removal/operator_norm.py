@@ -26,7 +26,7 @@ def affine_norm(function: Affine, shape: torch.Size) -> tuple[float, bool]:
     """
     origin = torch.zeros(shape, dtype=torch.float64, requires_grad=True)
     with torch.enable_grad():
-        output = function(origin)
+        output = function(origin.clone())  # which the function may write to
     inputs, outputs = origin.numel(), output.numel()
     offset = output.detach()
 
@@ -35,7 +35,7 @@ def affine_norm(function: Affine, shape: torch.Size) -> tuple[float, bool]:
         return pulled.flatten()
 
     def forth(vector: Tensor) -> Tensor:
-        return (function(vector.reshape(shape)) - offset).flatten()
+        return (function(vector.reshape(shape).clone()) - offset).flatten()
 
     few = min(inputs, outputs) <= _MOST_SINGULAR and inputs * outputs <= _MOST_ENTRIES
     with torch.no_grad():

@@ -114,7 +114,19 @@ class Walk(fx.Interpreter):
     def run_node(self, n: fx.Node) -> Any:
         """Return what a node gives, and remember what it is called."""
         self._name = str(n.target) if n.op == "call_module" else n.name
+        if self._writes(n) and len(n.all_input_nodes[0].users) > 1:
+            raise ComponentError(
+                f"What is at {self._name!r} writes over a tensor that is used elsewhere too, which is not followed. "
+                "Let it make a tensor of its own."
+            )
         return super().run_node(n)
+
+    def _writes(self, n: fx.Node) -> bool:
+        """Return whether a node works in place, and moves what it writes over further than it moved before."""
+        layer = self.fetch_attr(str(n.target)) if n.op == "call_module" else None
+        kind = layers.SAME_AS.get(n.target) if layer is None else type(layer)
+        in_place = n.kwargs.get("inplace", False) or getattr(layer, "inplace", False)
+        return n.target in layers.IN_PLACE or bool(in_place and kind not in layers.SLOPE_ONE)
 
     def call_module(self, target: Any, args: Any, kwargs: Any) -> Any:
         """Return the point after a layer."""
@@ -143,7 +155,7 @@ class Walk(fx.Interpreter):
             return self._through(layers.SAME_AS[target](*args[1:], **kwargs), first)
         if len(points) == 1 and _is_affine(target, args, kwargs):
             return points[0].followed(lambda tensor: call(*_put(args, tensor), **kwargs), self._name)
-        if target not in layers.SUMS | layers.JOINS:
+        if target not in layers.JOINS and (kwargs or target not in layers.SUMS):
             raise self._unknown(getattr(target, "__name__", str(target)))
         values, options = _values(args, kwargs)
         constants = [point.constant for point in points]
@@ -224,4 +236,5 @@ def _is_affine(target: Any, args: Any, kwargs: Any) -> bool:
     if not isinstance(args[0], Point):
         return False
     still = target is functional.dropout and kwargs.get("training") is False
-    return still or target in layers.QUOTIENTS or target in layers.AFFINE_FUNCTIONS or target in layers.AFFINE_METHODS
+    over = target in layers.QUOTIENTS and not kwargs
+    return still or over or target in layers.AFFINE_FUNCTIONS or target in layers.AFFINE_METHODS

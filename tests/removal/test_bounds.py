@@ -14,16 +14,9 @@ from torch import nn
 
 from sam_toolkit.errors import ComponentError
 from sam_toolkit.removal.assumptions import Assumption, Origin
-from sam_toolkit.removal.bounds import (
-    Bound,
-    Change,
-    chain,
-    conditional_removal,
-    fixed_removal,
-    model_change,
-    pair_lipschitz,
-)
-from sam_toolkit.removal.lipschitz import given_lipschitz, local_lipschitz, product_lipschitz
+from sam_toolkit.removal.bounds import Bound, chain
+from sam_toolkit.removal.limits import Change, conditional_removal, fixed_removal, model_change
+from sam_toolkit.removal.lipschitz import given_lipschitz, local_lipschitz, pair_lipschitz, product_lipschitz
 from sam_toolkit.removal.operators import RealisedOperator, Sharper
 from sam_toolkit.removal.regression import regression
 from sam_toolkit.removal.summaries import summary
@@ -271,6 +264,7 @@ def test_limits_are_those_of_the_lemmas():
     assert conditional_removal(two, 3.0, math.inf).value == math.inf
     inside = model_change(0.5, inside=0.75, oscillation=1.0)
     assert (inside.value, inside.sharper) == (0.5 * 0.75 + 2 * 0.25, 0.5 * 0.75 + 0.25)
+    assert model_change(5.0, inside=0.1).value == 2  # more than probabilities can differ
 
 
 def test_an_input_that_moves_what_stands_in_gets_no_constant_for_shown_players():
