@@ -26,7 +26,7 @@ class Assumption(StrEnum):
     FIXED = "what stands in for removed players does not depend on the input: a fixed baseline or background set"
     IMPUTATION = "imputed inputs depend on the input with the Lipschitz constant given"
     CONDITIONAL = "what stands in for removed players is drawn given the players shown, from the same law each time"
-    VARIATION = "the total variation of that law is Lipschitz in the players shown, with the constant given"
+    VARIATION = "that law moves with the players shown no faster than by the constants given"
     GAUSSIAN = "inputs are Gaussian with the covariance given"
     SUPREMUM = "no score exceeds B in size"
     OSCILLATION = "the largest and the smallest score lie no further apart than given"

@@ -9,6 +9,7 @@ from enum import StrEnum
 from sam_toolkit.errors import ComponentError
 from sam_toolkit.removal.assumptions import Assumption
 from sam_toolkit.removal.lipschitz import Lipschitz
+from sam_toolkit.removal.total_variation import Law
 
 
 class Change(StrEnum):
@@ -27,7 +28,7 @@ class Limit:
 
     Attributes:
         value: by the paper's lemma.
-        sharper: the same with the range of scores in place of 2 B; equal where that makes no difference.
+        sharper: one that is not the paper's, and no larger; equal where none is known.
         change: what changed.
         assumptions: of both.
         certified: False where it rests on an estimate.
@@ -56,32 +57,25 @@ def fixed_removal(lipschitz: Lipschitz, distance: float, imputation: float | Non
 
 
 def conditional_removal(
-    lipschitz: Lipschitz,
-    distance: float,
-    variation: float,
-    *,
-    supremum: float = 1.0,
-    oscillation: float | None = None,
-    gaussian: bool = False,
+    lipschitz: Lipschitz, distance: float, law: Law, *, supremum: float = 1.0, oscillation: float | None = None
 ) -> Limit:
-    """Return the limit (L + 2 B M) |delta| under conditional removal; the sharper one has the range of scores for 2 B.
+    """Return the limit (L + 2 B M) |delta| for inputs at `distance` |delta| under conditional removal.
+
+    The sharper one has the range of scores for 2 B, or the law's coupling c in L c |delta|, whichever is less.
 
     Args:
         lipschitz: L.
         distance: |delta|.
-        variation: M, Lipschitz constant of the conditional law in total variation: `gaussian_variation`, or 0 where
-            players are independent. Infinite: theory gives nothing.
+        law: M and c: `gaussian_law(covariance)`, or `Law(variation)` where they are known.
         supremum: B, the largest |score|; 1 for probabilities.
         oscillation: largest less smallest score; 2 B by default, 1 for probabilities.
-        gaussian: whether M is that of a Gaussian.
     """
     _check("distance", distance)
     low, high = _scores(supremum, oscillation)
-    slopes = [product(factor, variation) + lipschitz.value for factor in (high, low)]
-    value, sharper = (product(distance, slope) for slope in slopes)
-    law = Assumption.GAUSSIAN if gaussian else Assumption.VARIATION
-    assumptions = (Assumption.CONDITIONAL, law, *_range(oscillation), *lipschitz.assumptions)
-    return Limit(value, sharper, Change.SHOWN, assumptions, lipschitz.certified)
+    paper, ranged = (lipschitz.value + product(factor, law.variation) for factor in (high, low))
+    sharper = min(ranged, product(lipschitz.value, law.coupling))
+    assumptions = (Assumption.CONDITIONAL, law.assumption, *_range(oscillation), *lipschitz.assumptions)
+    return Limit(product(distance, paper), product(distance, sharper), Change.SHOWN, assumptions, lipschitz.certified)
 
 
 def model_change(

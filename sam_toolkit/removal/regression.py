@@ -115,17 +115,17 @@ def regression(
 def _constrained(masks: Tensor, weights: Tensor) -> Tensor:
     if masks[0].any() or not masks[-1].all():
         raise ComponentError("regression: with exact_ends the first mask is empty and the last one full.")
-    inner, weighted = masks[1:-1].double(), masks[1:-1].double().T * weights[1:-1]
-    gram = weighted @ inner
-    # Unconstrained, of v_S - v_(nothing); then moved along gram^-1 1 until the sum is what it must be.
-    free = torch.zeros(masks.T.shape, dtype=torch.float64)
-    free[:, 1:-1] = _solve(gram, weighted)
-    free[:, 0] = -free[:, 1:-1].sum(dim=1)
-    along = _solve(gram, torch.ones(len(gram), 1, dtype=torch.float64))[:, 0]
-    missing = -free.sum(dim=0)
-    missing[0] -= 1
-    missing[-1] += 1
-    return free + torch.outer(along / along.sum(), missing)
+    players, inner = masks.shape[1], masks[1:-1].double()
+    share = inner.mean(dim=1)
+    centred = inner - share[:, None]
+    # What is left of a value beside a line between the ends is fitted at right angles to all ones, where the rows of
+    # `centred` are: filling that direction of their products leaves the fit as it is.
+    weighted = centred.T * weights[1:-1]
+    gram = weighted @ centred
+    fit = _solve(gram + gram.diagonal().mean(), weighted) if players > 1 else weighted
+    first = -(fit @ (1 - share)) - 1 / players
+    last = -(fit @ share) + 1 / players
+    return torch.cat([first[:, None], fit, last[:, None]], dim=1)
 
 
 def _solve(gram: Tensor, right: Tensor) -> Tensor:

@@ -3,15 +3,48 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from sam_toolkit.errors import ComponentError
+from sam_toolkit.removal.assumptions import Assumption
 from sam_toolkit.removal.symmetric import presence
 
 _SINGULAR = 1e-10
 """Share of the largest eigenvalue of the correlations at which the smallest one counts as zero."""
+
+
+@dataclass(frozen=True)
+class Law:
+    """How fast the law of removed players moves with those shown.
+
+    Attributes:
+        variation: M in d_TV(p(. | x_S), p(. | x'_S)) <= M |x_S - x'_S|, for every S; 0 for independent players.
+        coupling: c, where draws from both laws can be paired so that imputed inputs are at most c |x_S - x'_S| apart.
+        assumption: what is assumed of the law.
+    """
+
+    variation: float
+    coupling: float = math.inf
+    assumption: Assumption = Assumption.VARIATION
+
+    def __post_init__(self) -> None:
+        """Refuse constants that are negative; infinite ones say that nothing is known."""
+        if not (self.variation >= 0 and self.coupling >= 0):
+            raise ComponentError(f"The constants of a law are not negative; got {self.variation} and {self.coupling}.")
+
+
+def gaussian_law(covariance: Tensor) -> Law:
+    """Return the constants of a Gaussian with `covariance` `[d, d]`; raises ComponentError for what is none.
+
+    Given x_S the others have mean K x_S and a covariance that x_S does not move, so that one draw serves both laws,
+    shifted, and the coupling is the largest sqrt(1 + |K|^2). It is finite where the total variation is not, as for
+    players that follow from others: there K is that of the pseudo-inverse. It also holds for the mean over any fixed
+    set of shifted draws.
+    """
+    return Law(gaussian_variation(covariance), _coupling(covariance.double().cpu()), Assumption.GAUSSIAN)
 
 
 def gaussian_variation(covariance: Tensor) -> float:
@@ -41,6 +74,15 @@ def gaussian_total_variation(covariance: Tensor, delta: Tensor) -> Tensor:
     moved = delta.double()
     lengths = torch.stack([(moved @ square @ moved).clamp(min=0).sqrt() for square in squares])
     return torch.erf(lengths / math.sqrt(8))
+
+
+def _coupling(covariance: Tensor) -> float:
+    largest = 0.0
+    for shown in presence(len(covariance))[1:-1]:
+        inverse = torch.linalg.pinv(covariance[shown][:, shown], rtol=_SINGULAR, hermitian=True)
+        slope = covariance[~shown][:, shown] @ inverse
+        largest = max(largest, float(torch.linalg.matrix_norm(slope, ord=2)))
+    return math.hypot(1.0, largest)
 
 
 def _information(covariance: Tensor) -> list[Tensor] | None:

@@ -21,7 +21,7 @@ from sam_toolkit.removal.operators import RealisedOperator, Sharper
 from sam_toolkit.removal.regression import regression
 from sam_toolkit.removal.summaries import summary
 from sam_toolkit.removal.symmetric import Summary, presence
-from sam_toolkit.removal.total_variation import gaussian_total_variation, gaussian_variation
+from sam_toolkit.removal.total_variation import Law, gaussian_law, gaussian_total_variation
 
 SUMMARIES = [
     ("leave-one-out", {}), ("include-one", {}), ("shapley", {}), ("banzhaf", {}), ("banzhaf", {"p": 0.15}),
@@ -141,9 +141,9 @@ def test_a_changed_input_keeps_all_bounds_under_conditional_removal(seed):
     variations = gaussian_total_variation(covariance, delta)
     lengths = (presence(4).double() @ delta**2).sqrt()
     assert bool(((after - before).abs() <= lipschitz.value * lengths + variations + 1e-9).all())
-    limit = conditional_removal(
-        lipschitz, float(delta.norm()), gaussian_variation(covariance), oscillation=1.0, gaussian=True
-    )
+    law = gaussian_law(covariance)
+    assert bool(((after - before).abs() <= lipschitz.value * law.coupling * lengths + 1e-9).all())
+    limit = conditional_removal(lipschitz, float(delta.norm()), law, oscillation=1.0)
     assert limit.sharper < limit.value
     for operator in operators(4, seed):
         assert not chain(operator, before, after, limit).broken
@@ -228,7 +228,7 @@ def test_the_steps_are_ratios_of_neighbours_and_to_the_measured_change():
 
 def test_nothing_changed_is_bounded_by_nothing():
     values = torch.rand(8)
-    found = chain(summary("banzhaf", 3), values, values, conditional_removal(given_lipschitz(1.0), 0.0, math.inf))
+    found = chain(summary("banzhaf", 3), values, values, conditional_removal(given_lipschitz(1.0), 0.0, Law(math.inf)))
     assert [bound.value for bound in found.bounds] == [0, 0, 0]
     assert math.isnan(found.steps[0].tightness)
     assert not found.broken
@@ -241,7 +241,7 @@ def test_a_bound_is_never_shown_without_its_assumptions():
         Bound("h", math.nan, Origin.PAPER, (Assumption.SAME_MAP,))
     limits = [
         fixed_removal(given_lipschitz(1.0), 0.5), fixed_removal(given_lipschitz(1.0), 0.5, imputation=2.0),
-        conditional_removal(given_lipschitz(1.0), 0.5, 0.1), model_change(0.1),
+        conditional_removal(given_lipschitz(1.0), 0.5, Law(0.1)), model_change(0.1),
         model_change(0.1, inside=0.9, oscillation=1.0),
     ]  # fmt: skip
     for limit in limits:
@@ -258,10 +258,11 @@ def test_limits_are_those_of_the_lemmas():
     assert fixed_removal(two, 3.0).value == 6
     moving = fixed_removal(two, 3.0, imputation=1.5)
     assert (moving.value, moving.change) == (9, Change.WHOLE)
-    conditional = conditional_removal(two, 3.0, 0.25, oscillation=1.0)
+    conditional = conditional_removal(two, 3.0, Law(0.25), oscillation=1.0)
     assert (conditional.value, conditional.sharper) == (3 * (2 + 2 * 0.25), 3 * (2 + 0.25))
-    assert conditional_removal(two, 3.0, 0.0).value == 6
-    assert conditional_removal(two, 3.0, math.inf).value == math.inf
+    assert conditional_removal(two, 3.0, Law(0.0)).value == 6
+    without = conditional_removal(two, 3.0, Law(math.inf, coupling=1.5))
+    assert (without.value, without.sharper) == (math.inf, 9)
     inside = model_change(0.5, inside=0.75, oscillation=1.0)
     assert (inside.value, inside.sharper) == (0.5 * 0.75 + 2 * 0.25, 0.5 * 0.75 + 0.25)
     assert model_change(5.0, inside=0.1).value == 2  # more than probabilities can differ
@@ -288,7 +289,8 @@ def test_a_value_that_moves_alone_has_an_infinite_slope():
         (lambda: chain(summary("rise", 2), torch.zeros(4), torch.full((4,), torch.nan)), "finite values"),
         (lambda: fixed_removal(given_lipschitz(1.0), -1.0), "distance is finite and not negative; got -1.0"),
         (lambda: model_change(0.1, inside=1.5), "inside is a share, from 0 to 1; got 1.5"),
-        (lambda: conditional_removal(given_lipschitz(1.0), 1.0, 0.1, supremum=math.inf), "supremum is finite"),
+        (lambda: conditional_removal(given_lipschitz(1.0), 1.0, Law(0.1), supremum=math.inf), "supremum is finite"),
+        (lambda: Law(-0.1), "constants of a law are not negative; got -0.1"),
     ],
 )
 def test_what_cannot_be_is_refused_by_name(call, message):

@@ -83,3 +83,20 @@ def test_an_operator_says_what_does_not_fit():
 def test_constants_of_any_operator_come_from_masks_and_matrix_alone():
     found = Sharper.of(presence(3), summary("banzhaf", 3).matrix)
     assert (found.model, found.input) == pytest.approx((2.0, math.sqrt(2)))
+
+
+def test_exact_ends_need_no_more_masks_than_players_less_one():
+    players = 4
+    masks = torch.cat([torch.zeros(1, players), torch.eye(players)[1:], torch.ones(1, players)]).bool()
+    weights = torch.tensor([0.0, 1.0, 2.0, 0.5, 0.0])
+    found = regression(masks, weights, exact_ends=True).matrix
+    # The conditions of Lagrange, solved whole.
+    shown = masks[1:-1].double()
+    system = torch.zeros(players + 1, players + 1, dtype=torch.float64)
+    system[:players, :players] = shown.T @ (weights[1:-1, None] * shown)
+    system[:players, players] = system[players, :players] = 1
+    right = torch.zeros(players + 1, len(masks), dtype=torch.float64)
+    right[:players, 1:-1] = shown.T * weights[1:-1]
+    right[:players, 0] = -right[:players].sum(dim=1)
+    right[players, 0], right[players, -1] = -1, 1
+    torch.testing.assert_close(found, torch.linalg.solve(system, right)[:players])

@@ -11,7 +11,7 @@ from scipy import integrate, stats
 
 from sam_toolkit.errors import ComponentError
 from sam_toolkit.removal.symmetric import presence
-from sam_toolkit.removal.total_variation import gaussian_total_variation, gaussian_variation
+from sam_toolkit.removal.total_variation import gaussian_law, gaussian_total_variation, gaussian_variation
 
 
 def correlated(rho, players=4):
@@ -83,3 +83,19 @@ def test_the_constant_bounds_the_total_variation_and_is_tight_for_small_changes(
             assert float(slopes.max()) <= constant * (1 + 1e-9)
             steepest = max(steepest, float(slopes.max()))
     assert steepest > constant / 3
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.5, -0.8, 1.0])
+def test_shifted_draws_couple_two_correlated_players(rho):
+    law = gaussian_law(correlated(rho))
+    assert law.coupling == pytest.approx(math.hypot(1, rho), rel=1e-9)
+    assert law.variation == gaussian_variation(correlated(rho))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_coupling_is_the_largest_stretch_of_the_imputed_input(seed):
+    covariance, largest = random_covariance(4, seed), 0.0
+    for shown in presence(4)[1:]:
+        imputed = covariance[:, shown] @ torch.linalg.inv(covariance[shown][:, shown])
+        largest = max(largest, float(torch.linalg.svdvals(imputed)[0]))
+    assert gaussian_law(covariance).coupling == pytest.approx(largest, rel=1e-9)
