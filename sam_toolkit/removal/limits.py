@@ -42,7 +42,7 @@ class Limit:
 
 
 def fixed_removal(lipschitz: Lipschitz, distance: float, imputation: float | None = None) -> Limit:
-    """Return the limit L |delta| for inputs at `distance` |delta| under a baseline or marginal removal.
+    """Return the limit `L |delta|` for inputs at a `distance` of `|delta|` under a baseline or marginal removal.
 
     A baseline that depends on the input, such as its blur, needs `imputation`, the largest Lipschitz constant of the
     maps from the input to an imputed one.
@@ -59,15 +59,15 @@ def fixed_removal(lipschitz: Lipschitz, distance: float, imputation: float | Non
 def conditional_removal(
     lipschitz: Lipschitz, distance: float, law: Law, *, supremum: float = 1.0, oscillation: float | None = None
 ) -> Limit:
-    """Return the limit (L + 2 B M) |delta| for inputs at `distance` |delta| under conditional removal.
+    """Return the limit `(L + 2 B M) |delta|` for inputs at a `distance` of `|delta|` under conditional removal.
 
-    The sharper one has the range of scores for 2 B, or the law's coupling c in L c |delta|, whichever is less.
+    The sharper one has the range of scores for 2 B, or the law's coupling c in `L c |delta|`, whichever is less.
 
     Args:
         lipschitz: L.
-        distance: |delta|.
+        distance: `|delta|`.
         law: M and c: `gaussian_law(covariance)`, or `Law(variation)` where they are known.
-        supremum: B, the largest |score|; 1 for probabilities.
+        supremum: B, the largest size of a score; 1 for probabilities.
         oscillation: largest less smallest score; 2 B by default, 1 for probabilities.
     """
     _check("distance", distance)
@@ -81,13 +81,13 @@ def conditional_removal(
 def model_change(
     distance: float, *, inside: float | None = None, supremum: float = 1.0, oscillation: float | None = None
 ) -> Limit:
-    """Return the limit on the change of values between two models, |f - f'| Q + 2 B (1 - Q).
+    """Return the limit on the change of values between two models, `|f - f'| Q + 2 B (1 - Q)`.
 
     Args:
-        distance: largest |f - f'|: at every input by default, else on the domain that `inside` speaks of.
+        distance: largest `|f - f'|`: at every input by default, else on the domain that `inside` speaks of.
         inside: Q, the smallest probability that an imputed input lies in that domain: 1 for conditional removal and
             the support of the data. None: the distance is that over all inputs, as baseline and marginal need.
-        supremum: B, the largest |score| of either model; 1 for probabilities.
+        supremum: B, the largest size of a score of either model; 1 for probabilities.
         oscillation: largest less smallest score of both models; 2 B by default.
     """
     _check("distance", distance)

@@ -103,7 +103,7 @@ def local_lipschitz(model: Model | nn.Module, images: Tensor, targets: Tensor, *
 
 
 def pair_lipschitz(masks: Tensor, change: Tensor, delta: Tensor) -> Lipschitz:
-    """Return the steepest slope between two inputs, max_S |change of v_S| / |delta_S|, over evaluated subsets.
+    """Return the steepest slope between two inputs, `max_S |change of v_S| / |delta_S|`, over evaluated subsets.
 
     It needs no constant of the network, and bounds this pair only. It is infinite where a value changed though no
     player that it shows did, as it does with a fixed removal through rounding alone.

@@ -21,7 +21,7 @@ class Norms:
     Attributes:
         spectral: largest singular value.
         bound: root of the sum of squared row l1 norms, the constant h of the theorems: at least the norm of A from
-            the largest |value| to Euclidean length.
+            the largest size of a value to Euclidean length.
         frobenius: root of the sum of squares.
         row: largest l1 norm of a row.
         column: largest l1 norm of a column.
@@ -54,9 +54,9 @@ class Sharper:
     """Constants below the theorems' h; derived for this package, not in the paper.
 
     Attributes:
-        model: c in |change of the attribution| <= c max_S |change of v_S|.
-        input: c in |change of the attribution| <= c g |delta|, wherever |change of v_S| <= g |delta_S| for every S:
-            the change of a value is bounded by the change of the players it shows.
+        model: c in `|change of phi| <= c max_S |change of v_S|`, phi the attribution.
+        input: c in `|change of phi| <= c g |delta|`, wherever `|change of v_S| <= g |delta_S|` for every S: the change
+            of a value is bounded by the change of the players it shows.
     """
 
     model: float
@@ -66,9 +66,9 @@ class Sharper:
     def of(cls, masks: Tensor, matrix: Tensor) -> Self:
         """Return the smallest constants that are known for a matrix `[d, M]` on masks `[M, d]`.
 
-        For any law D over the columns, |A u|^2 <= |A D^(-1/2)|_2^2 E_D[u^2] (Cauchy-Schwarz), and
-        E_D[|delta_S|^2] <= max_j P_D(j in S) |delta|^2. Row by row, |A_i u| <= sum_S |A_iS| |delta_S|, with Jensen over
-        the whole row, or over the columns of each size and then added up.
+        For any law D over the columns, `|A u|^2 <= |A D^(-1/2)|_2^2 E_D[u^2]` (Cauchy-Schwarz), and
+        `E_D[|delta_S|^2] <= max_j P_D(j in S) |delta|^2`. Row by row, `|A_i u| <= sum_S |A_iS| |delta_S|`, with Jensen
+        over the whole row, or over the columns of each size and then added up.
         """
         shown, nothing = masks.double(), ~masks.any(dim=1)
         seen = torch.where(nothing, 0.0, matrix.abs())  # the empty subset shows no change

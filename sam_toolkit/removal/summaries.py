@@ -123,7 +123,7 @@ def _semivalue(weights: Tensor, **facts: Any) -> Summary:
 def _powers(p: float, number: int) -> Tensor:
     """Return p^s (1 - p)^(number - s) for s = 0 to `number`: the law of one subset when each is kept with p."""
     size = torch.arange(number + 1, dtype=torch.float64)
-    return torch.exp(size * math.log(p) + (number - size) * math.log1p(-p))
+    return p**size * (1 - p) ** (number - size)
 
 
 def _log_beta(a: float, b: float) -> float:

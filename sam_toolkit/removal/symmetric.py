@@ -16,7 +16,7 @@ from sam_toolkit.removal.operators import Norms, Operator, RealisedOperator, Sha
 
 MOST_ENUMERATED = 16
 """Players up to which matrices over all subsets are built."""
-_TINY = 1e-12
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -92,7 +92,7 @@ class Summary(Operator):
         """Return whether an attribution lies between a player's smallest and largest contribution to a subset."""
         joining, leaving = self.present[1:], -self.absent[:-1]
         alike = torch.allclose(joining, leaving, rtol=1e-9, atol=0) and bool((joining >= 0).all())
-        return alike and abs(float((self._inner * self.present).sum()) - 1) < _TINY
+        return alike and abs(float((self._inner * self.present).sum()) - 1) < _ROUNDING
 
     @property
     def efficient(self) -> bool:
@@ -100,7 +100,7 @@ class Summary(Operator):
         sums = self._choices * (self._sizes * self.present + (self.players - self._sizes) * self.absent)
         wanted = torch.zeros_like(sums)
         wanted[0], wanted[-1] = -1, 1
-        return torch.allclose(sums, wanted, rtol=0, atol=_TINY * self.players)
+        return torch.allclose(sums, wanted, rtol=0, atol=_ROUNDING)
 
     def realised(self) -> RealisedOperator:
         """Return the same operator as masks and a matrix; raises ComponentError for more than 16 players."""

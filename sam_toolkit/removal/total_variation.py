@@ -21,8 +21,8 @@ class Law:
     """How fast the law of removed players moves with those shown.
 
     Attributes:
-        variation: M in d_TV(p(. | x_S), p(. | x'_S)) <= M |x_S - x'_S|, for every S; 0 for independent players.
-        coupling: c, where draws from both laws can be paired so that imputed inputs are at most c |x_S - x'_S| apart.
+        variation: M in `d_TV(p(. | x_S), p(. | x'_S)) <= M |x_S - x'_S|`, for every S; 0 for independent players.
+        coupling: c, where draws from both laws can be paired so that imputed inputs are at most `c |x_S - x'_S|` apart.
         assumption: what is assumed of the law.
     """
 
@@ -40,7 +40,7 @@ def gaussian_law(covariance: Tensor) -> Law:
     """Return the constants of a Gaussian with `covariance` `[d, d]`; raises ComponentError for what is none.
 
     Given x_S the others have mean K x_S and a covariance that x_S does not move, so that one draw serves both laws,
-    shifted, and the coupling is the largest sqrt(1 + |K|^2). It is finite where the total variation is not, as for
+    shifted, and the coupling is the largest `sqrt(1 + |K|^2)`. It is finite where the total variation is not, as for
     players that follow from others: there K is that of the pseudo-inverse. It also holds for the mean over any fixed
     set of shifted draws.
     """
@@ -48,10 +48,10 @@ def gaussian_law(covariance: Tensor) -> Law:
 
 
 def gaussian_variation(covariance: Tensor) -> float:
-    """Return M, the tight constant in d_TV(p(. | x_S), p(. | x'_S)) <= M |x_S - x'_S| over all subsets S.
+    """Return the tight constant M in `d_TV(p(. | x_S), p(. | x'_S)) <= M |x_S - x'_S|` over all subsets S.
 
     Players are the coordinates, at most 16, of a Gaussian with `covariance` `[d, d]`. Given x_S the others are normal
-    with mean K x_S and covariance C, so that M is the largest |C^(-1/2) K| over S, divided by sqrt(2 pi). Infinite
+    with mean K x_S and covariance C, so that M is the largest `|C^(-1/2) K|` over S, divided by sqrt(2 pi). Infinite
     where a player follows from others, for then the laws have no common support. Raises ComponentError for what is no
     covariance.
     """
@@ -63,9 +63,9 @@ def gaussian_variation(covariance: Tensor) -> float:
 
 
 def gaussian_total_variation(covariance: Tensor, delta: Tensor) -> Tensor:
-    """Return d_TV(p(. | x_S), p(. | x_S + delta_S)) of every subset S, float64 `[2^d]` by code, exactly.
+    """Return `d_TV(p(. | x_S), p(. | x_S + delta_S))` of every subset S, float64 `[2^d]` by code, exactly.
 
-    It is erf(m / sqrt(8)) with m = |C^(-1/2) K delta_S|. Raises ComponentError for what is no covariance, and where a
+    It is erf(m / sqrt(8)) with m = `|C^(-1/2) K delta_S|`. Raises ComponentError for what is no covariance, and where a
     player follows from others.
     """
     squares = _information(covariance)

@@ -18,7 +18,8 @@ from sam_toolkit.errors import ComponentError
 from sam_toolkit.removal import layers
 from sam_toolkit.removal.operator_norm import Affine, affine_norm
 
-_SIZES = frozenset({"size", "dim", "numel", "ndimension"})
+_FACTS = frozenset({"size", "shape", "dim", "ndim", "numel", "device", "dtype"})
+"""What is asked of a tensor without looking at its values."""
 
 Known = Mapping[type[nn.Module] | str, float]
 """Constants of layers by type, or by name in the network."""
@@ -138,13 +139,15 @@ class Walk(fx.Interpreter):
 
     def call_function(self, target: Any, args: Any, kwargs: Any) -> Any:
         """Return the point after a function; what shapes and numbers alone go into is computed as it is."""
-        if target is getattr or not _points(args, kwargs):
+        if not _points(args, kwargs):
+            return super().call_function(target, args, kwargs)
+        if target is getattr and args[1] in _FACTS:
             return super().call_function(target, *_values(args, kwargs))
         return self._called(target, target, args, kwargs)
 
     def call_method(self, target: Any, args: Any, kwargs: Any) -> Any:
         """Return the point after a method; sizes are no points."""
-        if target in _SIZES or not _points(args, kwargs):
+        if target in _FACTS or not _points(args, kwargs):
             return super().call_method(target, *_values(args, kwargs))
         return self._called(target, _method(target), args, kwargs)
 
@@ -184,7 +187,7 @@ def follow(module: nn.Module, point: Point, known: Known) -> Point:
         module = nn.Sequential(module)
     try:
         graph = tracer.trace(module)
-    except (TraceError, TypeError) as error:
+    except (TraceError, TypeError, AttributeError, RuntimeError) as error:
         raise ComponentError(
             f"{type(module).__name__} cannot be followed, for what it does depends on its input's values ({error}). "
             "Give its Lipschitz constant, by given_lipschitz."

@@ -180,6 +180,20 @@ def test_what_is_written_in_place_counts_where_nothing_else_uses_it():
     assert product_lipschitz(residual, (4,)).value == pytest.approx(product_lipschitz(again, (4,)).value)
 
 
+class Turned(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x + 100 * x.T
+
+
+class Counted(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.reshape(x.shape[0], 2, -1).flatten(1) / x.ndim
+
+
+def test_shapes_may_be_asked_for():
+    assert product_lipschitz(Counted(), (4,)).value == pytest.approx(0.5)
+
+
 class Scaled(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return torch.add(x, torch.tanh(x), alpha=5)
@@ -194,6 +208,7 @@ class Floored(nn.Module):
     ("module", "message"),
     [
         (Aliased(), "'activation' writes over a tensor that is used elsewhere"),
+        (Turned(), "known for getattr"),
         (Scaled(), "known for add"),
         (Floored(), "known for div"),
         (nn.Sequential(nn.Dropout(), Attention()), "known for MultiheadAttention at '1.attention'"),
