@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import asdict, dataclass
-from typing import Literal, Self
+from functools import partial
+from typing import Literal, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,8 @@ from torch import Tensor, nn
 from sam_toolkit.errors import ModelError
 from sam_toolkit.images import Photo, PhotoOrigin, Preprocessing
 from sam_toolkit.types import Batch, digest, tensor_digest
+
+T = TypeVar("T")
 
 Score = Literal["logit", "probability"]
 """What of the target class is explained: its pre-softmax logit or its softmax probability."""
@@ -44,6 +47,7 @@ class Model:
         preprocessing: how photographs become its images; None where images are inputs as they are.
         categories: class names, or empty.
         chunk: rows sent through the network at once; halved for good when memory runs out.
+        incremental: whether occlusion may recompute only what a window changes; results are the same up to rounding.
         watch: told after each chunk how many rows have been counted; None: nobody is.
     """
 
@@ -64,6 +68,7 @@ class Model:
         self.chunk = chunk or _CHUNKS["cpu"]
         self._chunk_given = chunk is not None
         self.counted = Rows()
+        self.incremental = True
         self.watch: Callable[[int], None] | None = None
         self._fingerprint = ""
 
@@ -130,7 +135,7 @@ class Model:
         targets = targets.to(self.device)
 
         def evaluate(start: int, inputs: Tensor) -> Tensor:
-            return _pick(self._forward(start, inputs), targets[start : start + len(inputs)], score)
+            return pick(self._forward(start, inputs), targets[start : start + len(inputs)], score)
 
         return torch.cat(list(self._chunks(build, len(targets), evaluate)))
 
@@ -145,7 +150,7 @@ class Model:
         def evaluate(start: int, inputs: Tensor) -> Tensor:
             with torch.enable_grad():
                 inputs = inputs.detach().requires_grad_()
-                values = _pick(self._forward(start, inputs), targets[start : start + len(inputs)], score)
+                values = pick(self._forward(start, inputs), targets[start : start + len(inputs)], score)
                 (gradient,) = torch.autograd.grad(values.sum(), inputs)
             self._require_finite(gradient, "gradient")
             self.counted = Rows(self.counted.forward, self.counted.backward + len(inputs))
@@ -154,6 +159,32 @@ class Model:
         for gradient in self._chunks(build, len(targets), evaluate):
             yield start, gradient
             start += len(gradient)
+
+    def attempt(self, evaluate: Callable[[], T], rows: int) -> T | None:
+        """Return what `evaluate` makes of `rows` rows, without gradients; None where memory ran out: fewer may fit."""
+        try:
+            with _evaluating(self.module), torch.no_grad():
+                return evaluate()
+        except RuntimeError as error:
+            if not _out_of_memory(error):
+                raise
+        self._shrink(rows)
+        return None
+
+    def accepted(self, logits: Tensor) -> Tensor:
+        """Return logits `[N, K]`, however computed, and count their rows; raises ModelError where one is not finite."""
+        self._require_finite(logits, "logit")
+        self.counted = Rows(self.counted.forward + len(logits), self.counted.backward)
+        if self.watch:
+            self.watch(self.counted.forward)
+        return logits
+
+    def clamped(self, inputs: Tensor) -> Tensor:
+        """Return inputs `[N, C, H, W]` as the network gets them: of images within [0, 1], where it takes no others."""
+        if self.preprocessing is None or not self.preprocessing.clamp:
+            return inputs
+        mean, std = self._statistics()
+        return torch.maximum(torch.minimum(inputs, (1 - mean) / std), -mean / std)
 
     def check(self, batch: Batch) -> None:
         """Raise ModelError where the network cannot take the batch's images or has no such target."""
@@ -209,20 +240,13 @@ class Model:
         return mean, torch.tensor(self.preprocessing.std, device=self.device).reshape(shape)
 
     def _forward(self, start: int, inputs: Tensor) -> Tensor:
-        if self.preprocessing is not None and self.preprocessing.clamp:
-            mean, std = self._statistics()
-            inputs = torch.maximum(torch.minimum(inputs, (1 - mean) / std), -mean / std)
-        logits = self.module(inputs)
+        logits = self.module(self.clamped(inputs))
         if not isinstance(logits, Tensor) or logits.dim() != 2 or len(logits) != len(inputs):
             got = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
             raise ModelError(
                 f"Model {self.name!r} must return logits [N, K] for inputs {list(inputs.shape)}; got {got}."
             )
-        self._require_finite(logits, "logit")
-        self.counted = Rows(self.counted.forward + len(inputs), self.counted.backward)
-        if self.watch:
-            self.watch(self.counted.forward)
-        return logits
+        return self.accepted(logits)
 
     def _require_finite(self, values: Tensor, what: str) -> None:
         bad = int((~torch.isfinite(values)).sum())
@@ -236,18 +260,14 @@ class Model:
         start = 0
         while start < rows:
             stop = min(start + self.chunk, rows)
-            result = None
-            try:
-                with _evaluating(self.module), torch.no_grad():
-                    result = evaluate(start, build(start, stop).to(self.device)).detach()
-            except RuntimeError as error:
-                if not _out_of_memory(error):
-                    raise
+            result = self.attempt(partial(self._built, build, evaluate, start, stop), stop - start)
             if result is None:
-                self._shrink(stop - start)
                 continue
             yield result
             start = stop
+
+    def _built(self, build: Build, evaluate: Callable[[int, Tensor], Tensor], start: int, stop: int) -> Tensor:
+        return evaluate(start, build(start, stop).to(self.device)).detach()
 
     def _shrink(self, rows: int) -> None:
         if rows == 1:
@@ -257,7 +277,8 @@ class Model:
             torch.cuda.empty_cache()
 
 
-def _pick(logits: Tensor, targets: Tensor, score: Score) -> Tensor:
+def pick(logits: Tensor, targets: Tensor, score: Score) -> Tensor:
+    """Return the score `[N]` of each row's target, from logits `[N, K]`."""
     values = logits if score == "logit" else logits.softmax(dim=1)
     return values.gather(1, targets[:, None])[:, 0]
 

@@ -20,6 +20,7 @@ LAYERS = (
     ("images",),
     ("ops",),
     ("model",),
+    ("incremental",),
     ("fills", "smoothing"),
     ("study.findings",),
     ("study.results",),  # plain values, which reports read

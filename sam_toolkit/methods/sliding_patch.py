@@ -15,12 +15,10 @@ from sam_toolkit import ops
 from sam_toolkit.component import MapFacts, Method
 from sam_toolkit.errors import ComponentError
 from sam_toolkit.fills import Fill, Filling
-from sam_toolkit.model import Model, Score
+from sam_toolkit.incremental import IncrementalOcclusion, Request, Window
+from sam_toolkit.model import Model, Score, pick
 from sam_toolkit.rng import Rng
 from sam_toolkit.types import Batch, Params, field
-
-_Window = tuple[int, int, int, int]
-"""(y0, x0, y1, x1), ends exclusive."""
 
 _Size = tuple[int, int]
 """(H, W)."""
@@ -56,7 +54,7 @@ class SlidingPatchParams(Params):
         """Return the fill with what it depends on."""
         return Filling.of(self.fill, self.blur_sigma, self.seed)
 
-    def windows(self, size: _Size) -> list[_Window]:
+    def windows(self, size: _Size) -> list[Window]:
         """Return the windows of an image, row by row; ComponentError where the patch is larger."""
         tops, lefts = (self.starts(side) for side in size)
         return [(y, x, y + self.patch, x + self.patch) for y in tops for x in lefts]
@@ -78,7 +76,7 @@ class SlidingPatch(Method[SlidingPatchParams]):
 
     A pixel's value is the mean drop over the windows that cover it, and 0 where none does. With
     `compat: sam-2020` the grid of drops, one a window, is stretched over the whole image instead, by a spline
-    of order 5.
+    of order 5. Of a network that torch.fx can trace, only what a window changes is computed again.
     """
 
     name = "sliding-patch"
@@ -107,43 +105,28 @@ class SlidingPatch(Method[SlidingPatchParams]):
     def maps(self, model: Model, batch: Batch, settings: Sequence[SlidingPatchParams], rng: Rng) -> Tensor:
         """Return maps `[S, N, H, W]`; raises ComponentError where a patch is larger than the images."""
         height, width = batch.images.shape[-2:]
-        inputs, score = model.inputs(batch.images), settings[0].score
-        whole = model.scores(lambda start, stop: inputs[start:stop], batch.targets, score)
-        drops: dict[Filling, dict[_Window, Tensor]] = {}
-        for filling, windows in _distinct(settings, (height, width)).items():
-            hidden = _Hidden(inputs, list(windows), filling.inputs(model, batch, rng))
-            scores = model.scores(hidden.build, hidden.repeated(batch.targets), score)
-            drops[filling] = dict(zip(windows, whole - scores.view(len(windows), -1), strict=True))
+        targets, score = batch.targets.to(model.device), settings[0].score
+        distinct = _distinct(settings, (height, width))
+        requests = [Request(list(windows), filling.inputs(model, batch, rng)) for filling, windows in distinct.items()]
+        whole, hidden = IncrementalOcclusion(model).run(
+            model.inputs(batch.images), requests, lambda logits, images: pick(logits, targets[images], score)
+        )
+        drops = {
+            filling: dict(zip(windows, whole - scores, strict=True))
+            for (filling, windows), scores in zip(distinct.items(), hidden, strict=True)
+        }
         return torch.stack([_map(setting, drops[setting.filling()], (height, width)) for setting in settings])
 
 
-class _Hidden:
-    """Inputs with a window hidden, made when asked for: row r hides window r // N of image r % N."""
-
-    def __init__(self, inputs: Tensor, windows: Sequence[_Window], fill: float | Tensor) -> None:
-        self._inputs = inputs
-        self._windows = torch.tensor(windows)
-        self._fill = fill
-
-    def repeated(self, targets: Tensor) -> Tensor:
-        return targets.repeat(len(self._windows))
-
-    def build(self, start: int, stop: int) -> Tensor:
-        rows = torch.arange(start, stop)
-        images, windows = rows % len(self._inputs), rows // len(self._inputs)
-        boxes = torch.cat([images[:, None], self._windows[windows]], dim=1)
-        return ops.occlude(self._inputs, boxes, self._fill)
-
-
-def _distinct(settings: Sequence[SlidingPatchParams], size: _Size) -> dict[Filling, dict[_Window, None]]:
+def _distinct(settings: Sequence[SlidingPatchParams], size: _Size) -> dict[Filling, dict[Window, None]]:
     """Return the different windows of all settings, by what fills them, in order."""
-    found: dict[Filling, dict[_Window, None]] = {}
+    found: dict[Filling, dict[Window, None]] = {}
     for setting in settings:
         found.setdefault(setting.filling(), {}).update(dict.fromkeys(setting.windows(size)))
     return found
 
 
-def _map(setting: SlidingPatchParams, drops: Mapping[_Window, Tensor], size: _Size) -> Tensor:
+def _map(setting: SlidingPatchParams, drops: Mapping[Window, Tensor], size: _Size) -> Tensor:
     """Return the maps `[N, H, W]` of the drops `[N]` that each window causes."""
     windows = setting.windows(size)
     values = torch.stack([drops[window] for window in windows], dim=1)
