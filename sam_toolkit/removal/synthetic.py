@@ -16,9 +16,9 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from sam_toolkit.model import Model
-from sam_toolkit.removal.bounds import conditional_removal, fixed_removal
 from sam_toolkit.removal.games import game
 from sam_toolkit.removal.gaussian import Gaussian
+from sam_toolkit.removal.limits import conditional_removal, fixed_removal
 from sam_toolkit.removal.lipschitz import given_lipschitz
 from sam_toolkit.removal.removals import Baseline, GaussianConditional, Marginal, Removal
 from sam_toolkit.removal.summaries import summary
