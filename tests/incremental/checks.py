@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -10,6 +9,7 @@ from torch import Tensor, nn
 
 from sam_toolkit.incremental import IncrementalOcclusion, Window
 
+_FILL = 10.0
 EFFECT = 1000
 """How many times the tolerance the effect of hiding must be, and that of hiding the wrong pixels."""
 
@@ -56,7 +56,7 @@ def require_exact(net: nn.Module, image: Tensor, windows: Sequence[Window], tole
     """
     occlusion = IncrementalOcclusion(net)
     assert occlusion.why_dense(image.shape, windows) == ""
-    expected, found = hidden(net, image, windows), occlusion(image, windows)
+    expected, found = hidden(net, image, windows, _FILL), occlusion(image, windows, _FILL)
     spread = float(expected.amax() - expected.amin())
     error = float((found - expected).abs().max()) / spread
     assert error < tolerance
@@ -70,5 +70,4 @@ def beside(net: nn.Module, image: Tensor, windows: Sequence[Window], found: Tens
     """Return how far logits are from those of windows one pixel aside: what a wrong offset would give."""
     height, width = image.shape[-2:]
     moved = [(y0 + (1 if y1 < height else -1), x0, y1 + (1 if y1 < height else -1), x1) for y0, x0, y1, x1 in windows]
-    assert math.prod((height, width)) > 0
-    return float((hidden(net, image, moved) - found).abs().amax(dim=1).median())
+    return float((hidden(net, image, moved, _FILL) - found).abs().amax(dim=1).median())

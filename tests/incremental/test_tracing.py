@@ -52,7 +52,7 @@ def writes_to_a_view(values: Tensor) -> Tensor:
 @pytest.mark.parametrize(
     ("module", "why"),
     [
-        (again(writes), "setitem"),
+        (again(writes), "item assignment"),
         (again(writes_to_a_view), "view of"),
         (again(lambda values: values.zero_()), "writes into an activation"),
         (nn.Bilinear(2, 2, 2), "needs more than images: input2"),
