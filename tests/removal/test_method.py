@@ -1,6 +1,7 @@
 import pytest
 import torch
 from nets import colour_batch, colour_model
+from PIL import Image
 from study.small import small_run
 
 from sam_toolkit import ComponentError, RemovalBased
@@ -8,9 +9,10 @@ from sam_toolkit.images import Photo
 from sam_toolkit.methods.superpixels import Slic
 from sam_toolkit.removal.games import game
 from sam_toolkit.removal.players import patches, superpixels
-from sam_toolkit.removal.removals import Baseline
+from sam_toolkit.removal.removals import Baseline, Marginal, Nearest
 from sam_toolkit.removal.summaries import summary
 from sam_toolkit.rng import Rng
+from sam_toolkit.testing import check_method
 
 SUMMARIES = {
     "shapley": {},
@@ -146,3 +148,49 @@ def test_the_grid_of_patches_is_the_resolution_of_the_map():
     assert RemovalBased().grid(RemovalBased.setting(players=12), (224, 224)) == (3, 4)
     assert RemovalBased().grid(RemovalBased.setting(players=11), (224, 224)) == (3, 4)
     assert RemovalBased().grid(RemovalBased.setting(segmentation="slic"), (224, 200)) == (224, 200)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Return a folder of four images of 48 x 48 in random colours."""
+    for number in range(4):
+        colours = torch.rand(12, 12, 3, generator=torch.Generator().manual_seed(number))
+        picture = (colours * 255).byte().repeat_interleave(4, 0).repeat_interleave(4, 1)
+        Image.fromarray(picture.numpy()).save(tmp_path / f"{number}.png")
+    return tmp_path
+
+
+@pytest.mark.parametrize("nearest", [None, 2])
+def test_photographs_of_a_folder_stand_for_what_is_removed(folder, nearest):
+    model, batch = colour_model(), colour_batch(1)
+    background = {"folder": folder, "images": 3, "nearest": nearest}
+    one = setting(background=background)
+    images = torch.stack([model.image(Photo.of_file(folder / f"{number}.png")) for number in range(3)])
+    how = Marginal(images) if nearest is None else Nearest(images, nearest)
+    players = patches((32, 32), 5)
+    values = game(model, batch.images[0], players, how, target=3).values
+    expected = players.paint(summary("shapley", players=5).apply(values)).float()
+    torch.testing.assert_close(maps([one], batch=batch)[0, 0], expected, rtol=1e-3, atol=1e-6)
+    check_method(RemovalBased, [one.varied(players=3), one.varied(players=3, summary="banzhaf")])
+
+
+def test_other_files_in_the_folder_make_another_setting(folder):
+    before = setting(background={"folder": folder, "images": 4})
+    Image.new("RGB", (48, 48)).save(folder / "2.png")
+    after = setting(background={"folder": folder, "images": 4})
+    assert before.canonical() != after.canonical()
+    assert before.varied(players=4).background == after.background
+
+
+@pytest.mark.parametrize(
+    ("background", "message"),
+    [({"images": 5}, "has 4 images, not 5"), ({"images": 4, "nearest": 5}, "nearest is at most the number of images")],
+)
+def test_a_background_of_too_few_photographs_is_refused(folder, background, message):
+    with pytest.raises(ComponentError, match=message):
+        setting(background={"folder": folder, **background})
+
+
+def test_a_folder_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(ComponentError, match="does not exist"):
+        setting(background={"folder": tmp_path / "nowhere"})
