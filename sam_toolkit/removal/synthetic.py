@@ -22,7 +22,7 @@ from sam_toolkit.removal.limits import conditional_removal, fixed_removal
 from sam_toolkit.removal.lipschitz import given_lipschitz
 from sam_toolkit.removal.removals import Baseline, GaussianConditional, Marginal, Removal
 from sam_toolkit.removal.summaries import summary
-from sam_toolkit.removal.total_variation import gaussian_variation
+from sam_toolkit.removal.total_variation import gaussian_law
 from sam_toolkit.rng import Rng
 
 FEATURES = 4
@@ -107,11 +107,11 @@ def change_of_input(correlation: float, scale: float = 1.0, points: int = 60) ->
     """
     ratios = torch.tensor(RATIOS)
     model, steepest = logistic((0.2 * scale * ratios / ratios.norm()).tolist()), given_lipschitz(0.05 * scale)
-    variation = gaussian_variation(law(correlation).covariance)
+    moving = gaussian_law(law(correlation).covariance)
     exact, pairs, slopes = summary("shapley", players=FEATURES), list(_pairs(correlation, points)), {}
     for name, how in removals(correlation).items():
         limit = (
-            conditional_removal(steepest, 1.0, variation, oscillation=1.0, gaussian=True)
+            conditional_removal(steepest, 1.0, moving, oscillation=1.0)
             if how.conditional
             else fixed_removal(steepest, 1.0)
         )

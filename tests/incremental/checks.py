@@ -68,6 +68,6 @@ def require_exact(net: nn.Module, image: Tensor, windows: Sequence[Window], tole
 
 def beside(net: nn.Module, image: Tensor, windows: Sequence[Window], found: Tensor) -> float:
     """Return how far logits are from those of windows one pixel aside: what a wrong offset would give."""
-    height, width = image.shape[-2:]
+    height = image.shape[-2]
     moved = [(y0 + (1 if y1 < height else -1), x0, y1 + (1 if y1 < height else -1), x1) for y0, x0, y1, x1 in windows]
     return float((hidden(net, image, moved, _FILL) - found).abs().amax(dim=1).median())
