@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from itertools import product
 
@@ -16,6 +15,7 @@ from sam_toolkit.bench import plain_occlusion as plain
 from sam_toolkit.bench.cases import Case, Contestant, SkipPeer, compare
 from sam_toolkit.bench.occlusion_peers import PEERS, Pixels, Slide
 from sam_toolkit.bench.records import OURS, Unit, Work
+from sam_toolkit.bench.scenes import Scene, scene
 from sam_toolkit.bench.settings import Settings
 from sam_toolkit.bench.timing import Stopwatch
 from sam_toolkit.reports.wording import counted
@@ -23,24 +23,6 @@ from sam_toolkit.reports.wording import counted
 _BATCHES = (1, 2, 4, 8, 16, 32, 64)
 _CHANNELS, _MARGIN = 64, 1
 _COPY = "time of a copy: the share of its bandwidth that ours reaches; it writes as many bytes, into memory at hand."
-
-
-@dataclass(frozen=True)
-class Scene:
-    """An image `[1, 3, H, W]` and the boxes `[P, 5]` of a patch that slides over it, cut off at the far borders."""
-
-    image: Tensor
-    boxes: Tensor
-    patch: int
-    stride: int
-
-
-def scene(image: Tensor, patch: int, stride: int) -> Scene:
-    """Return the scene in which the patch stands at every multiple of the stride that it takes to cover the image."""
-    height, width = image.shape[2:]
-    rows, columns = (range(0, side - patch + stride, stride) for side in (height, width))
-    places = [[0, y, x, min(y + patch, height), min(x + patch, width)] for y, x in product(rows, columns)]
-    return Scene(image, torch.tensor(places), patch, stride)
 
 
 def cases(settings: Settings, threads: int, stopwatch: Stopwatch) -> Iterator[Case]:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from sam_toolkit.bench.cases import SkipPeer
-
-if TYPE_CHECKING:
-    from sam_toolkit.bench.occlusion import Scene
+from sam_toolkit.bench.scenes import Scene
 
 Slide = Callable[[int], Tensor]
 """From the images in a batch to the map `[1, H, W]`."""
