@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sam_toolkit.component import PairMetric as PairMetric
     from sam_toolkit.component import PairScores as PairScores
     from sam_toolkit.component import Perturbation as Perturbation
+    from sam_toolkit.component import Perturbed as Perturbed
     from sam_toolkit.component import Reporter as Reporter
     from sam_toolkit.errors import ComponentError as ComponentError
     from sam_toolkit.errors import ImageError as ImageError
@@ -69,7 +70,10 @@ if TYPE_CHECKING:
     from sam_toolkit.model_perturbations import OtherWeights as OtherWeights
     from sam_toolkit.model_perturbations import WeightNoise as WeightNoise
     from sam_toolkit.model_perturbations import WeightRandomization as WeightRandomization
+    from sam_toolkit.perturbations import AttributionAttack as AttributionAttack
     from sam_toolkit.perturbations import GaussianNoise as GaussianNoise
+    from sam_toolkit.perturbations import RandomSign as RandomSign
+    from sam_toolkit.perturbations import RandomWalk as RandomWalk
     from sam_toolkit.removal import RemovalBased as RemovalBased
     from sam_toolkit.rng import Rng as Rng
     from sam_toolkit.smoothing import smoothed as smoothed
@@ -81,7 +85,7 @@ _HOME = {
     "api": ("run", "sensitivity"),
     "component": (
         "ImageSource", "MapFacts", "MapMetric", "Method", "ModelPerturbation", "ModelSource", "PairMetric",
-        "PairScores", "Perturbation", "Reporter",
+        "PairScores", "Perturbation", "Perturbed", "Reporter",
     ),
     "errors": (
         "ComponentError", "ImageError", "ModelError", "OpError", "PluginError", "SamError", "SpecError", "StoreError",
@@ -102,7 +106,7 @@ _HOME = {
     "metrics.lens_curves": ("lens_over_k", "lens_over_w"),
     "model": ("Model", "Rows"),
     "model_perturbations": ("OtherWeights", "WeightNoise", "WeightRandomization"),
-    "perturbations": ("GaussianNoise",),
+    "perturbations": ("AttributionAttack", "GaussianNoise", "RandomSign", "RandomWalk"),
     "removal": ("RemovalBased",),
     "rng": ("Rng",),
     "smoothing": ("smoothed",),

@@ -6,8 +6,8 @@ A single setting is a group of one. `sam_toolkit.testing` has the checks that ho
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "KINDS", "Component", "ImageSource", "MapFacts", "MapMetric", "Method", "ModelPerturbation", "ModelSource",
-    "PairMetric", "PairScores", "Perturbation", "Reporter",
+    "PairMetric", "PairScores", "Perturbation", "Perturbed", "Reporter",
 ]  # fmt: skip
 
 P = TypeVar("P", bound=Params)
@@ -64,6 +64,13 @@ class Method(Grouped[P]):
         """Return what holds for every map of this setting."""
         return MapFacts()
 
+    def differentiable(self, params: P) -> bool:
+        """Return whether maps have a gradient at images that require one, as attacks need.
+
+        They have where all but the calls of `model` is done in operations of PyTorch that have gradients.
+        """
+        return False
+
     def grid(self, params: P, size: tuple[int, int]) -> tuple[int, int]:
         """Return the resolution (rows, columns) at which the map of an image of `size` (H, W) is computed."""
         return size
@@ -87,6 +94,14 @@ class Method(Grouped[P]):
         return self.maps(model, batch, [self.params], Rng(seed).child(self.name))[0]
 
 
+@dataclass(frozen=True)
+class Perturbed:
+    """Changed images `[S, N, C, H, W]`, and named numbers beside each, float64 `[S, N]`, NaN where undefined."""
+
+    images: Tensor
+    extras: Mapping[str, Tensor] = field(default_factory=dict)
+
+
 class Perturbation(Grouped[P]):
     """A change of the input: noise, an attack, a shift."""
 
@@ -95,6 +110,18 @@ class Perturbation(Grouped[P]):
     @abstractmethod
     def images(self, model: Model, batch: Batch, settings: Sequence[P], rng: Rng) -> Tensor:
         """Return changed images `[S, N, C, H, W]`, in the space of `batch.images`."""
+
+    def perturbed(self, model: Model, batch: Batch, settings: Sequence[P], rng: Rng) -> Perturbed:
+        """Return what `images` does, with numbers beside each image that reports show, such as an attack's success."""
+        return Perturbed(self.images(model, batch, settings, rng))
+
+    def controls(self, params: P) -> tuple[Perturbation[Any], ...]:
+        """Return what a study runs beside this setting, such as random noise of an attack's size."""
+        return ()
+
+    def rows(self, settings: Sequence[P], shape: tuple[int, int, int]) -> int:
+        """Return the network rows that `perturbed` costs an image of `shape` (C, H, W) at most."""
+        return 0
 
     def __call__(
         self, images: Tensor, model: Model | nn.Module | None = None, targets: Any = 0, seed: int = 0

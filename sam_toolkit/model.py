@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from copy import copy
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -13,7 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from sam_toolkit.errors import ModelError
+from sam_toolkit.evaluation import evaluating, out_of_memory
 from sam_toolkit.images import Photo, PhotoOrigin, Preprocessing
+from sam_toolkit.recompute import pulled, recomputed
 from sam_toolkit.types import Batch, digest, tensor_digest
 
 T = TypeVar("T")
@@ -35,12 +36,17 @@ class Rows:
     forward: int = 0
     backward: int = 0
 
+    def __add__(self, other: Rows) -> Rows:
+        """Return the rows of both."""
+        return Rows(self.forward + other.forward, self.backward + other.backward)
+
 
 class Model:
     """A classifier as components see it.
 
     *Images* are in [0, 1]; *inputs* are what the network itself takes: images after normalisation.
-    Gradients and occlusion work on inputs, where the fill `mean` is zero.
+    Gradients and occlusion work on inputs, where the fill `mean` is zero. What it returns for inputs that require a
+    gradient has one too: the rows of a chunk go through the network again when it is taken.
 
     Attributes:
         name: what the study calls it.
@@ -148,10 +154,11 @@ class Model:
         start = 0
 
         def evaluate(start: int, inputs: Tensor) -> Tensor:
+            traced = inputs.requires_grad
             with torch.enable_grad():
-                inputs = inputs.detach().requires_grad_()
+                inputs = inputs if traced else inputs.detach().requires_grad_()
                 values = pick(self._forward(start, inputs), targets[start : start + len(inputs)], score)
-                (gradient,) = torch.autograd.grad(values.sum(), inputs)
+                (gradient,) = torch.autograd.grad(values.sum(), inputs, create_graph=traced)
             self._require_finite(gradient, "gradient")
             self.counted = Rows(self.counted.forward, self.counted.backward + len(inputs))
             return gradient
@@ -163,10 +170,10 @@ class Model:
     def attempt(self, evaluate: Callable[[], T], rows: int) -> T | None:
         """Return what `evaluate` makes of `rows` rows, without gradients; None where memory ran out: fewer may fit."""
         try:
-            with _evaluating(self.module), torch.no_grad():
+            with evaluating(self.module), torch.no_grad():
                 return evaluate()
         except RuntimeError as error:
-            if not _out_of_memory(error):
+            if not out_of_memory(error):
                 raise
         self._shrink(rows)
         return None
@@ -260,14 +267,24 @@ class Model:
         start = 0
         while start < rows:
             stop = min(start + self.chunk, rows)
-            result = self.attempt(partial(self._built, build, evaluate, start, stop), stop - start)
-            if result is None:
-                continue
-            yield result
-            start = stop
+            part = partial(self._built, build, evaluate, range(start, stop), torch.is_grad_enabled())
+            result = self.attempt(part, stop - start)
+            if result is not None:
+                yield result
+                start = stop
 
-    def _built(self, build: Build, evaluate: Callable[[int, Tensor], Tensor], start: int, stop: int) -> Tensor:
-        return evaluate(start, build(start, stop).to(self.device)).detach()
+    def _built(self, build: Build, evaluate: Callable[[int, Tensor], Tensor], rows: range, graph: bool) -> Tensor:
+        def pull(inputs: Tensor, gradients: Tensor) -> Tensor:
+            def back(first: int, part: Tensor) -> Tensor:
+                return pulled(part, partial(evaluate, rows.start + first), gradients[first : first + len(part)])
+
+            return torch.cat(list(self._chunks(lambda first, stop: inputs[first:stop], len(inputs), back)))
+
+        with torch.set_grad_enabled(graph):
+            inputs = build(rows.start, rows.stop).to(self.device)
+            if inputs.requires_grad:
+                return recomputed(inputs, partial(evaluate, rows.start), pull)
+        return evaluate(rows.start, inputs).detach()
 
     def _shrink(self, rows: int) -> None:
         if rows == 1:
@@ -281,20 +298,3 @@ def pick(logits: Tensor, targets: Tensor, score: Score) -> Tensor:
     """Return the score `[N]` of each row's target, from logits `[N, K]`."""
     values = logits if score == "logit" else logits.softmax(dim=1)
     return values.gather(1, targets[:, None])[:, 0]
-
-
-def _out_of_memory(error: RuntimeError) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
-
-
-@contextmanager
-def _evaluating(module: nn.Module) -> Iterator[None]:
-    """Put the network in evaluation mode and leave every part in the mode it was in."""
-    training = [part for part in module.modules() if part.training]
-    for part in training:
-        part.training = False
-    try:
-        yield
-    finally:
-        for part in training:
-            part.training = True

@@ -19,8 +19,9 @@ LAYERS = (
     ("rng",),
     ("images",),
     ("ops",),
+    ("evaluation", "recompute", "activations"),
     ("model",),
-    ("incremental",),
+    ("softplus", "incremental"),
     ("fills", "smoothing"),
     ("study.findings",),
     ("study.results",),  # plain values, which reports read
@@ -32,7 +33,9 @@ LAYERS = (
     ("pairing",),
     ("component",),
     ("hookspecs", "functions"),
-    ("methods", "metrics", "perturbations", "sources", "reports"),
+    ("choice",),
+    ("methods", "metrics", "sources", "reports"),
+    ("perturbations",),  # attacks have a method that they attack, and a similarity that they lower
     ("removal", "model_perturbations"),
     ("builtins",),
     ("registry",),

@@ -278,3 +278,43 @@ def test_of_wraps_a_bare_module_and_takes_a_model_as_it_is():
     assert Model.of(model) is model
     assert Model.of(model.module).preprocessing is None
     assert Model.of(model.module).name == "Sequential"
+
+
+@pytest.mark.parametrize("chunk", [2, 100])
+@pytest.mark.parametrize("score", ["logit", "probability"])
+def test_what_it_returns_has_a_gradient_where_images_require_one(score, chunk):
+    net = nn.Sequential(nn.Flatten(), nn.Linear(48, 6), nn.Tanh(), nn.Linear(6, 5))
+    model, targets = Model(net, chunk=chunk), torch.arange(7) % 5
+    images, copy = images_of().requires_grad_(), images_of().requires_grad_()
+    weights = images_of(8)[1:]
+    values = net(copy) if score == "logit" else net(copy).softmax(dim=1)
+    own = values.gather(1, targets[:, None])[:, 0]
+    (gradients,) = torch.autograd.grad(own.sum(), copy, create_graph=True)
+    found = torch.cat([rows for _, rows in model.gradients(rows_of(images), targets, score)])
+    for actual, expected in (
+        ((found * weights).sum(), (gradients * weights).sum()),
+        (model.scores(rows_of(images), targets, score).square().sum(), own.square().sum()),
+        (model.logits(images).square().sum(), net(copy).square().sum()),
+    ):
+        torch.testing.assert_close(actual, expected)
+        (at_images,) = torch.autograd.grad(actual, images)
+        torch.testing.assert_close(at_images, *torch.autograd.grad(expected, copy, retain_graph=True))
+
+
+def test_the_way_back_runs_in_evaluation_mode_and_in_smaller_chunks_when_memory_runs_out():
+    net = Scarce(limit=100)
+    model = Model(nn.Sequential(net, nn.Dropout(0.5)).train(), chunk=7)
+    images = images_of().requires_grad_()
+    logits = model.logits(images)
+    net.limit, net.sizes = 3, []
+    (found,) = torch.autograd.grad(logits.square().sum(), images)
+    torch.testing.assert_close(found, (2 * logits @ net.layer.weight).reshape(images.shape))
+    assert net.sizes == [7, 3, 3, 1]
+    assert model.module.training
+
+
+def test_nobody_keeps_a_graph_of_images_that_require_no_gradient():
+    model = Model(nn.Sequential(nn.Flatten(), nn.Linear(48, 5)))
+    assert not model.logits(images_of()).requires_grad
+    ((_, gradients),) = model.gradients(rows_of(images_of()), torch.zeros(7, dtype=torch.int64), "logit")
+    assert not gradients.requires_grad

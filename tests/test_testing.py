@@ -62,6 +62,8 @@ METHODS = {
     methods.HidesDraws: "another seed of rng.*Return settings with other seeds",
     methods.RerunsChangeNothing: "promises reruns, but they give the same values",
     methods.IgnoresStudySeed: "a study with another seed gives the same values",
+    methods.LosesItsGradient: "has no gradient.*return False from differentiable",
+    methods.LosesHalfItsGradient: "derivative along a direction is .*, by finite differences",
     declarations.NamedBadly: "`name` is 'Smooth_Grad'.*kebab-case",
     declarations.WithoutReference: "`reference` is ''",
     declarations.Unexplained: "samples has no help",

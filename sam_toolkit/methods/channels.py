@@ -44,6 +44,10 @@ class ChannelMethod(Method[P]):
         """Return that maps are signed unless channels are reduced by absolute value."""
         return MapFacts(signed=not params.channels.startswith("abs-"))
 
+    def differentiable(self, params: P) -> bool:
+        """Return True."""
+        return True
+
 
 def gradients_in(space: Space, gradients: Tensor, model: Model) -> Tensor:
     """Return gradients `[N, C, H, W]` at the network's inputs as gradients in `space`."""

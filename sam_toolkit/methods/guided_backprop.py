@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
-from torch.overrides import TorchFunctionMode
 
+from sam_toolkit.activations import Rectified, Rectifier
 from sam_toolkit.errors import ComponentError
 from sam_toolkit.methods.channels import ChannelMethod, ChannelParams, gradients_in, reduce_channels
 from sam_toolkit.methods.gradient import input_gradients
@@ -35,7 +33,7 @@ class GuidedBackprop(ChannelMethod[GuidedBackpropParams]):
 
     def maps(self, model: Model, batch: Batch, settings: Sequence[GuidedBackpropParams], rng: Rng) -> Tensor:
         """Return maps `[S, N, H, W]`, one pass for all settings; ComponentError where the network has no ReLU."""
-        with _Guided() as guided:
+        with Rectified(_guided, cuts=True) as guided:
             gradients = input_gradients(model, batch, settings[0].score)
         if not guided.found:
             raise ComponentError(
@@ -46,47 +44,18 @@ class GuidedBackprop(ChannelMethod[GuidedBackpropParams]):
             reduce_channels(gradients_in(setting.space, gradients, model), setting.channels) for setting in settings
         ])  # fmt: skip
 
+    def differentiable(self, params: GuidedBackpropParams) -> bool:
+        """Return False: it is no gradient of a function that stays when ReLUs are smoothed."""
+        return False
+
     def rows(self, settings: Sequence[GuidedBackpropParams], shape: tuple[int, int, int]) -> int:
         """Return 1."""
         return 1
 
 
-_RELU = {functional.relu, functional.relu_, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_}
-_HARDTANH = {functional.hardtanh, functional.hardtanh_}
-_IN_PLACE = {functional.relu_, torch.relu_, Tensor.relu_, functional.hardtanh_}
-
-
-class _Guided(TorchFunctionMode):
-    """While it is entered, ReLUs send back the positive part of what comes; counts those that ran."""
-
-    found = 0
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        kwargs = dict(kwargs or {})
-        ceiling = _ceiling(func, args, kwargs)
-        if ceiling is None:
-            return func(*args, **kwargs)
-        self.found += 1
-        position = 3 if func in _HARDTANH else 1
-        in_place = func in _IN_PLACE or kwargs.get("inplace", args[position] if len(args) > position else False)
-        return _GuidedReLU.apply(args[0] if args else kwargs["input"], ceiling, in_place)
-
-
-def _ceiling(func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> float | None:
-    """Return where a call that is a ReLU cuts off at the top, None for any other call."""
-    if func in _RELU:
-        return math.inf
-    if func is functional.relu6:
-        return 6.0
-    if func in _HARDTANH:
-        low, high = (
-            kwargs.get(name, args[place] if len(args) > place else usual)
-            for place, name, usual in ((1, "min_val", -1.0), (2, "max_val", 1.0))
-        )
-        return float(high) if low == 0 else None
-    return None
+def _guided(relu: Rectifier) -> Tensor:
+    result: Tensor = _GuidedReLU.apply(relu.values, relu.ceiling, relu.in_place)
+    return result
 
 
 class _GuidedReLU(torch.autograd.Function):

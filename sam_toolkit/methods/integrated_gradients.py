@@ -98,6 +98,10 @@ class IntegratedGradients(Method[IntegratedGradientsParams]):
         """Return that maps are signed unless channels are reduced by absolute value."""
         return MapFacts(signed=not params.channels.startswith("abs-"))
 
+    def differentiable(self, params: IntegratedGradientsParams) -> bool:
+        """Return whether the baseline leaves no gradient out: blurs have none."""
+        return params.baseline != "blur"
+
     def rows(self, settings: Sequence[IntegratedGradientsParams], shape: tuple[int, int, int]) -> int:
         """Return the number of different points on all paths."""
         return len({point for setting in settings for point, _, _ in setting.points()})
@@ -130,11 +134,12 @@ class _Paths:
 
     def attributions(self) -> Tensor:
         """Return `[S, N, C, H, W]` in float64, summed row after row so that the sizes of chunks leave no trace."""
-        sums = torch.zeros((self._settings, *self._inputs.shape), dtype=torch.float64, device=self._inputs.device)
+        sums = [[torch.zeros_like(one, dtype=torch.float64) for one in self._inputs] for _ in range(self._settings)]
         for image, point, gradient in self._gradients():
             for setting, weight, baseline in self._uses[point]:
-                sums[setting, image].addcmul_(self._differences[baseline][image].double(), gradient, value=weight)
-        return sums
+                difference = self._differences[baseline][image].double()
+                sums[setting][image] = sums[setting][image].addcmul(difference, gradient, value=weight)
+        return torch.stack([torch.stack(own) for own in sums])
 
     def _gradients(self) -> Iterator[tuple[int, _Point, Tensor]]:
         """Yield (image, point, gradient `[C, H, W]`), image by image.

@@ -14,25 +14,27 @@ from sam_toolkit.types import Batch
 _RNG = Rng(0, ("sam_toolkit.testing",))
 
 
-def small_model() -> Model:
+def small_model(smooth: bool = False) -> Model:
     """Return a classifier of RGB images of any size into 10 classes, with the same weights every time.
 
-    It has batch normalisation, dropout and in-place ReLUs: what components trip over in real networks.
+    It has batch normalisation, dropout and in-place ReLUs: what components trip over in real networks. A smooth one has
+    softplus and mean pooling in their place, and is in float64: what derivatives are checked on.
     """
+    activations = (nn.Softplus(), nn.Softplus()) if smooth else (nn.ReLU(inplace=True), nn.ReLU(inplace=True))
     with torch.device("meta"):
         net = nn.Sequential(
             nn.Conv2d(3, 8, 3, padding=1),
             nn.BatchNorm2d(8),
-            nn.ReLU(inplace=True),
-            nn.MaxPool2d(2),
+            activations[0],
+            nn.AvgPool2d(2) if smooth else nn.MaxPool2d(2),
             nn.Conv2d(8, 16, 3, padding=1),
-            nn.ReLU(inplace=True),
+            activations[1],
             nn.AdaptiveAvgPool2d(4),
             nn.Flatten(),
             nn.Dropout(0.5),
             nn.Linear(256, 10),
         )
-    net = net.to_empty(device="cpu")
+    net = net.to_empty(device="cpu").to(torch.float64 if smooth else torch.float32)
     for name, value in net.state_dict().items():
         _fill(name, value)
     preprocessing = Preprocessing(crop=48, resize=None, mean=(0.48, 0.46, 0.41), std=(0.23, 0.22, 0.225))

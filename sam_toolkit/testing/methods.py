@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from sam_toolkit.component import MapFacts, Method
 from sam_toolkit.model import Model
 from sam_toolkit.testing.declarations import check_declarations
+from sam_toolkit.testing.derivatives import check_gradient
 from sam_toolkit.testing.examples import batch_of, small_batch, small_model
 from sam_toolkit.testing.settings import affordable, class_and_setting, settings_in_groups
 from sam_toolkit.testing.stacks import Settings, Trial, check_draws, check_groups, check_traces
@@ -39,7 +40,7 @@ def check_method(
     check_declarations(component)
     model = Model.of(model or small_model())
     trial = _trial(component, model, batch_of(images, model))
-    base = settings[0] if settings else affordable(base, lambda one: component(one).rows([one], _shape(trial.batch)))
+    base = settings[0] if settings else affordable(base, lambda one: component(one).rows([one], trial.image_shape))
     check_traces(trial, base)
     groups = settings_in_groups(component, base, settings, trial.accepts)
     check_groups(trial, groups)
@@ -47,6 +48,7 @@ def check_method(
         _check_costs(trial, group)
         _check_promises(trial, group)
         check_draws(trial, group[0], visible=True)
+        check_gradient(component, group[0])
     if images is None:
         _check_other_size(_trial(component, model, small_batch(_WIDE)), groups[0])
 
@@ -65,20 +67,15 @@ def _trial(component: type[Method[Any]], model: Model, batch: Batch) -> Trial:
     )
 
 
-def _shape(batch: Batch) -> tuple[int, int, int]:
-    channels, height, width = batch.images.shape[1:]
-    return channels, height, width
-
-
 def _check_costs(trial: Trial, group: Settings) -> None:
     """Require that rows() tells what Model counts."""
     component, count = trial.component(group[0]), len(trial.batch)
     assert isinstance(component, Method)
-    promised = component.rows(group, _shape(trial.batch))
+    promised = component.rows(group, trial.image_shape)
     counted = trial.cost(group)
     who = f"{type(component).__name__}.rows, {len(group)} settings from {in_words(group[0])} on"
     found = (
-        f"promises {promised} rows an image, {promised * count} for {count} images of {_shape(trial.batch)}; "
+        f"promises {promised} rows an image, {promised * count} for {count} images of {trial.image_shape}; "
         f"Model counted {counted.forward}."
     )
     require(
@@ -99,7 +96,7 @@ def _check_promises(trial: Trial, group: Settings) -> None:
     assert isinstance(component, Method)
     for setting, maps in zip(group, trial.run(group), strict=True):
         _check_facts(component, setting, (float(maps.min()), float(maps.max())))
-        height, width = _shape(trial.batch)[1:]
+        height, width = trial.image_shape[1:]
         grid = tuple(component.grid(setting, (height, width)))
         inside = len(grid) == 2 and 1 <= grid[0] <= height and 1 <= grid[1] <= width
         who = f"{type(component).__name__}.grid{in_words(setting)}"

@@ -41,11 +41,11 @@ def class_and_setting(component: type[C] | C) -> tuple[type[C], Any]:
         ) from None
 
 
-def affordable(params: P, rows: Callable[[P], int]) -> P:
-    """Return `params` with the whole numbers halved that cost many network rows."""
+def affordable(params: P, rows: Callable[[P], int], most: int = _COSTLY) -> P:
+    """Return `params` with the whole numbers halved that cost more than `most` network rows an image."""
     for name in type(params).model_fields:
         lower = _halved(params, name)
-        while lower is not None and rows(params) > _COSTLY and rows(lower) < rows(params):
+        while lower is not None and rows(params) > most and rows(lower) < rows(params):
             params, lower = lower, _halved(lower, name)
     return params
 

@@ -43,6 +43,12 @@ class Trial:
     model: Model
     batch: Batch
 
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Return (C, H, W) of the images."""
+        channels, height, width = self.batch.images.shape[1:]
+        return channels, height, width
+
     def run(self, settings: Settings, batch: Batch | None = None, seed: int = 0) -> Tensor:
         """Return the stack of `settings`, whose shape, dtype and finiteness are checked."""
         batch = batch or self.batch

@@ -290,3 +290,21 @@ class IgnoresStudySeed(Smooth):
 
     def stream(self, rng, setting):
         return Rng(setting.seed)
+
+
+class LosesItsGradient(Smooth):
+    """The maps are said to have a gradient, and are detached."""
+
+    def differentiable(self, params):
+        return True
+
+    def reduce(self, gradients):
+        return super().reduce(gradients).detach()
+
+
+class LosesHalfItsGradient(LosesItsGradient):
+    """The maps are squares, of which one factor is detached."""
+
+    def reduce(self, gradients):
+        maps = Smooth.reduce(self, gradients)
+        return maps * maps.detach()

@@ -11,6 +11,7 @@ from sam_toolkit.methods import IntegratedGradients
 from sam_toolkit.methods.integrated_gradients import IntegratedGradientsParams
 from sam_toolkit.model import Model
 from sam_toolkit.rng import Rng
+from sam_toolkit.softplus import softplus_twin
 
 BATCH = colour_batch(2)
 RNG = Rng(7).child("integrated-gradients")
@@ -124,3 +125,32 @@ def test_only_noise_is_drawn_again() -> None:
     again = IntegratedGradients().reruns(IntegratedGradients.setting(baseline="noise"), 2)
     assert [setting.seed for setting in again] == [1, 2]
     assert not torch.allclose(*maps_of([setting.varied(steps=2) for setting in again]))
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 32])
+def test_its_derivative_is_that_of_an_independent_loop(chunk: int) -> None:
+    twin = softplus_twin(colour_model(chunk=chunk))
+    weights = torch.randn(32, 32, generator=torch.Generator().manual_seed(0))
+    images = BATCH.images.clone().requires_grad_()
+    setting = IntegratedGradients.setting(steps=5, rule="right", score="logit", channels="abs-sum")
+    maps = IntegratedGradients().maps(twin, BATCH.with_images(images), [setting], RNG)[0]
+    (found,) = torch.autograd.grad((maps * weights).sum(), images)
+
+    copy = BATCH.images.clone().requires_grad_()
+    inputs, black = twin.inputs(copy), twin.inputs(torch.zeros_like(copy))
+    total = torch.zeros_like(copy)
+    for step in range(1, 6):
+        point = black + step / 5 * (inputs - black)
+        logits = twin.module(point).gather(1, BATCH.targets[:, None])
+        (gradient,) = torch.autograd.grad(logits.sum(), point, create_graph=True)
+        total = total + gradient / 5
+    expected_maps = (total * (inputs - black)).abs().sum(dim=1)
+    (expected,) = torch.autograd.grad((expected_maps * weights).sum(), copy)
+    torch.testing.assert_close(maps.detach(), expected_maps.detach(), atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(found, expected, atol=1e-6 * float(expected.abs().max()), rtol=1e-4)
+
+
+def test_a_blurred_baseline_has_no_gradient() -> None:
+    method = IntegratedGradients
+    assert method().differentiable(method.setting())
+    assert not method().differentiable(method.setting(baseline="blur"))
