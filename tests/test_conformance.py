@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -80,6 +82,24 @@ FURTHER = {
 }
 """Settings that need two fields moved at once, which the checks do not do by themselves."""
 
+_NEIGHBOURS: list[dict[str, Any]] = [
+    {},
+    {"eps": 0.1, "steps": 2, "alpha": 0.02},
+    {"norm": "l2", "eps": 1.0},
+    {"compat": "lens-2024"},
+    {"of": {"input-x-gradient": {"channels": "abs-sum"}}, "criterion": "spearman"},
+]
+CHOSEN = {
+    ("perturbation", "attribution-attack"): [
+        *({"k": 60, "steps": 1, **fields} for fields in _NEIGHBOURS),
+        *({"objective": "mass-centre", "steps": 1, "compat": compat} for compat in (None, "lens-2024")),
+        *({"objective": "target", "steps": 1, "box": box} for box in (None, (4, 6, 15, 20))),
+        {"k": 60, "w": 2, "beta": 1.0, "steps": 1},
+    ],
+    ("perturbation", "random-walk"): [{"steps": 1, **fields} for fields in [*_NEIGHBOURS, {"repeats": 2, "seed": 3}]],
+}
+"""Settings in place of the defaults' neighbours, of which each would cost an attack of several images."""
+
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
@@ -94,7 +114,9 @@ def weights(tmp_path_factory):
 @pytest.mark.parametrize("component", COMPONENTS, ids=lambda one: f"{one.kind}-{one.name}")
 def test_a_built_in_component_keeps_its_contract(component, weights):
     needed = {"file": weights} if (component.kind, component.name) == ("model-perturbation", "other-weights") else {}
-    CHECKS.get(component.kind, check_declarations)(component(**needed) if needed else component)
+    chosen = [component.setting(**fields) for fields in CHOSEN.get((component.kind, component.name), [])]
+    check = CHECKS.get(component.kind, check_declarations)
+    check(component(**needed) if needed else component, *([chosen] if chosen else []))
 
 
 @pytest.mark.parametrize(("kind", "name"), FURTHER, ids=lambda text: text)

@@ -72,7 +72,7 @@ OTHERS = {
     perturbations.NoiseByPosition: "images in another order",
     perturbations.NoiseInPlace: "content of batch.images",
     perturbations.NoiseOfFirstSetting: "one by one",
-    perturbations.LosesChannels: r"returns \[1, 3, 48, 48\] where \[1, 3, 3, 48, 48\] is due",
+    perturbations.LosesChannels: r"returns \[1, 3, 32, 32\] where \[1, 3, 3, 32, 32\] is due",
     model_perturbations.ShiftInPlace: "content of 9.bias.*work on a copy",
     model_perturbations.SharesWeights: "weights are shared with the model",
     model_perturbations.LosesPreprocessing: "preprocessing, categories or tensors are others",

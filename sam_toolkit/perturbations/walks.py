@@ -84,7 +84,8 @@ class Walk(Perturbation[P]):
 
     def controls(self, params: P) -> tuple[Perturbation[Any], ...]:
         """Return random signs of the same size."""
-        return (RandomSign(eps=params.eps, norm=params.norm),)
+        norm = {} if params.norm == "l-inf" else {"norm": params.norm}
+        return (RandomSign(eps=params.eps, **norm),)
 
     @abstractmethod
     def direction(self, walkers: Walkers, setting: P) -> Direction:

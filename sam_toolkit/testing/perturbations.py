@@ -21,6 +21,7 @@ from sam_toolkit.types import Batch, Params
 
 _COSTLY = 8
 """Network rows an image above which a default is lowered: attacks take them for each of many settings."""
+_SIZE = (32, 32)
 
 
 def check_perturbation(
@@ -36,7 +37,7 @@ def check_perturbation(
         settings: what it is checked with; without them the defaults and their neighbours.
         model: what an attack attacks; without it `small_model()`.
         images: a batch, or images `[N, C, H, W]` whose targets are predicted; without them
-            those of `small_batch()`.
+            those of `small_batch((32, 32))`.
     """
     component, base = class_and_setting(perturbation)
     check_declarations(component)
@@ -65,18 +66,9 @@ def check_perturbation(
         check_draws(trial, group[0], visible=True)
 
 
-def _affordable(trial: Trial, base: Params) -> Params:
-    def rows(setting: Params) -> int:
-        component = trial.component(setting)
-        assert isinstance(component, Perturbation)
-        return component.rows([setting], trial.image_shape)
-
-    return affordable(base, rows, _COSTLY)
-
-
 def _explained(model: Model) -> Batch:
     """Return the small batch with predicted classes as targets: some attacks leave images alone that have others."""
-    batch = small_batch()
+    batch = small_batch(_SIZE)
     return replace(batch, targets=model.predict(batch.images))
 
 
