@@ -7,6 +7,7 @@ from skimage.feature import hog
 
 from sam_toolkit.errors import ComponentError
 from sam_toolkit.metrics import HOG
+from sam_toolkit.metrics.correlation import unit_vectors
 
 
 def _maps(height: int, width: int) -> torch.Tensor:
@@ -32,12 +33,23 @@ def test_values_are_those_of_scikit_image_and_scipy(size: tuple[int, int], cell:
     for p, (a, b) in enumerate(pairs.tolist()):
         for n in range(2):
             first, second = (hog(maps[k, n].double().numpy(), pixels_per_cell=(side, side)) for k in (a, b))
-            assert found[0, p, n].item() == pytest.approx(pearsonr(first, second).statistic, abs=1e-9)
+            assert found[0, p, n].item() == pytest.approx(
+                pearsonr(first, second).statistic, abs=1e-7
+            )  # its sums are float32
 
 
 @pytest.mark.parametrize(("shorter", "side"), [(6, 2), (12, 3), (28, 7), (32, 8), (64, 16), (224, 16), (512, 16)])
 def test_cells_grow_with_the_map_up_to_16_pixels(shorter: int, side: int) -> None:
     assert HOG.setting().side((shorter, shorter + 5)) == side
+
+
+def test_steps_along_rows_and_columns_have_the_orientation_that_scikit_image_gives_them() -> None:
+    maps = torch.zeros(4, 1, 48, 48)
+    maps[0, 0, 20:, :], maps[1, 0, :, 20:], maps[2, 0, :20, :], maps[3, 0, :, :20] = 1.0, 1.0, 1.0, 1.0
+    found = HOG().prepare(maps, [HOG.setting(cell=8)])[:, 0]
+    for values, own in zip(maps[:, 0].numpy(), found, strict=True):
+        expected = torch.from_numpy(hog(values, pixels_per_cell=(8, 8))).double()
+        torch.testing.assert_close(own, unit_vectors(expected), atol=1e-6, rtol=0)
 
 
 def test_a_flat_map_has_no_descriptor() -> None:
