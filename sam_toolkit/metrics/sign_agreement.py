@@ -13,6 +13,10 @@ from sam_toolkit.metrics.growing_sets import top_k_mask
 from sam_toolkit.types import Params, field
 
 
+_EXACT = 2**24
+"""Up to here float32 has every whole number, so that pixels can be counted in it, in half of the time."""
+
+
 class SignParams(Params):
     """Hyperparameters of the agreement of signs."""
 
@@ -37,15 +41,16 @@ class SignAgreement(PairMetric[SignParams]):
         counted = torch.ones_like(maps, dtype=torch.bool) if k is None else top_k_mask(maps.abs(), k)
         signs = torch.stack([(maps.sign() == sign) & counted for sign in (-1, 0, 1)])
         undefined = maps.isnan().any(-1).any(-1)[..., None, None]
-        return signs.double().masked_fill(undefined, torch.nan).transpose(1, 2).flatten(3)
+        exact = torch.float32 if maps.shape[-2] * maps.shape[-1] <= _EXACT else torch.float64
+        return signs.to(exact).masked_fill(undefined, torch.nan).transpose(1, 2).flatten(3)
 
     def compare(self, prepared: Tensor, pairs: Tensor, settings: Sequence[SignParams]) -> PairScores:
         """Return the share of each pair's pixels as values `[S, P, N]`."""
         a, b = pairs.unbind(1)
         pixels = prepared.shape[-1]
         whole = settings[0].k or pixels
-        alike = (prepared @ prepared.mT).sum(0)[:, a, b].T / whole
-        each = prepared.sum(-1)
+        alike = (prepared @ prepared.mT).double().sum(0)[:, a, b].T / whole
+        each = prepared.sum(-1).double()
         chance = (each[..., a] * each[..., b]).sum(0).T / (whole * pixels)
         shape = (len(settings), *alike.shape)
         return with_chance(alike.expand(shape), chance.expand(shape))
