@@ -12,6 +12,7 @@ from rich.table import Table
 from sam_toolkit.component import KINDS, ModelSource
 from sam_toolkit.errors import PluginError, near
 from sam_toolkit.registry import Entry, Registry
+from sam_toolkit.study.labels import value_text
 from sam_toolkit.types import Params
 
 
@@ -110,7 +111,10 @@ def _type_text(field: dict[str, Any], definitions: dict[str, Any]) -> str:
 
 def _default_text(params: type[Params], name: str) -> str:
     field = params.model_fields[name]
-    return "(required)" if field.is_required() else str(field.get_default(call_default_factory=True))
+    if field.is_required():
+        return "(required)"
+    default = field.get_default(call_default_factory=True)
+    return value_text(default) if isinstance(default, float) else str(default)
 
 
 def _first_sentence(component: type[Any]) -> str:

@@ -51,6 +51,12 @@ class Choice:
         own = [f"{name}={value}" for name, value in self.params if value != usual[name].default]
         return " ".join([self.component.name, *own])
 
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Return how pydantic writes it where it is a field's default."""
+        written = core_schema.plain_serializer_function_ser_schema(cls.written, when_used="json")
+        return core_schema.is_instance_schema(cls, serialization=written)
+
     def written(self) -> dict[str, Any]:
         """Return it as a study file would say it, with the version that keys need."""
         return {f"{self.component.name}@{self.component.version}": self.params.model_dump(mode="json")}

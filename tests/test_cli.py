@@ -161,6 +161,13 @@ def test_a_plugin_to_leave_out_must_be_there():
     assert "no plugin 'sam-toolkit-exmple'" in result.stderr
 
 
+def test_show_gives_levels_of_255_and_components_as_a_study_file_writes_them():
+    text = call("show", "attribution-attack").output
+    assert all(part in text for part in ("8/255", "gradient", "channels=abs-sum", "l-inf | l2", "pair-metric"))
+    (schema,) = json.loads(call("show", "attribution-attack", "--json").stdout)
+    assert schema["properties"]["criterion"]["type"] == "pair-metric"
+
+
 def test_show_gives_defaults_ranges_and_reference():
     text = call("show", "smoothgrad").output
     for part in ("samples", "50", "≥ 1", "spread", "1706.03825"):

@@ -37,7 +37,7 @@ def test_sams_experiments_cost_less_together(plan):
     assert share["smoothgrad"] <= 0.53
     assert share["meaningful-perturbation"] <= 0.68
     assert share["all maps"] <= 0.8
-    assert share["all maps and accuracies"] <= 0.8
+    assert share["all together"] <= 0.8
 
 
 def test_the_plan_counts_each_setting_by_itself(plan):

@@ -7,7 +7,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_NUMBER = re.compile(r"(?:(?P<name>\w+)=)?(?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)")
+_NUMBER = re.compile(
+    r"(?:(?P<name>\w+)=)?(?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)(?:/(?P<whole>[1-9]\d*))?"
+)
 _LOG_SPAN = 8
 """Ratio of the largest to the smallest value from which an axis is logarithmic."""
 _ROOM = 0.09
@@ -46,13 +48,17 @@ class Axis:
 
 
 def axis(values: Sequence[str]) -> Axis:
-    """Return the axis of values, given as text ("50", "sigma=0.1", "blur")."""
+    """Return the axis of values, given as text ("50", "sigma=0.1", "eps=8/255", "blur")."""
     distinct = list(dict.fromkeys(values))
     matches = [_NUMBER.fullmatch(value) for value in distinct]
     names = {match["name"] for match in matches if match}
     if not all(matches) or len(names) != 1:
         return Axis(_even(distinct), "categorical", "")
-    numbers = {value: float(match["number"]) for value, match in zip(distinct, matches, strict=True) if match}
+    numbers = {
+        value: float(match["number"]) / int(match["whole"] or 1)
+        for value, match in zip(distinct, matches, strict=True)
+        if match
+    }
     logarithmic = min(numbers.values()) > 0 and max(numbers.values()) >= _LOG_SPAN * min(numbers.values())
     if logarithmic:
         numbers = {value: math.log(number) for value, number in numbers.items()}

@@ -10,7 +10,7 @@ from typing import Any, get_type_hints
 
 from sam_toolkit.component import Reporter
 from sam_toolkit.study.findings import Advice, Agreement, Interval, PairedTest, Rank
-from sam_toolkit.study.results import AccuracySummary, Results, Row, Sensitivity, ValueSummary
+from sam_toolkit.study.results import AccuracySummary, InputSummary, Results, Row, Sensitivity, ValueSummary
 from sam_toolkit.types import Params
 
 
@@ -47,6 +47,7 @@ _TABLES = {
     "advice": _Table(Advice),
     "accuracy": _Table(AccuracySummary, ("per_image", "maps")),
     "accuracy-rows": _Table(_AccuracyRow),
+    "inputs": _Table(InputSummary, ("per_image",)),
 }
 
 
@@ -85,6 +86,9 @@ class CsvReport(Reporter[Params]):
 
     `accuracy.csv`: model, experiment, method, setting, metric, `score` with its interval as above, higher_is_better;
     `accuracy-rows.csv` has the score of each image and the key of its map.
+
+    `inputs.csv`, what perturbations say of the images that they changed: model, input, says (what is counted:
+    "succeeded"), `value` with its interval as above.
     """
 
     name = "csv"
@@ -101,6 +105,7 @@ class CsvReport(Reporter[Params]):
             "advice": results.findings.advice,
             "accuracy": results.accuracies,
             "accuracy-rows": list(_accuracy_rows(results.accuracies)),
+            "inputs": results.inputs,
         }
         folder.mkdir(parents=True, exist_ok=True)
         paths = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from sam_toolkit.study.accuracy import accuracy_rows, accuracy_summaries
+from sam_toolkit.study.changed_images import changing_rows, input_summaries
 from sam_toolkit.study.derive import derive
 from sam_toolkit.study.findings import Interval
 from sam_toolkit.study.labels import setting_text, value_text
@@ -32,7 +33,11 @@ def collect(
     return Results(
         title=study.title,
         provenance=dict(made_by),
-        cost={**_cost(plan, store), **_scoring_cost(study, subjects, plan, store)},
+        cost={
+            **_cost(plan, store),
+            **_changing_cost(study, subjects, plan, store),
+            **_scoring_cost(study, subjects, plan, store),
+        },
         models=tuple(subject.name for subject in subjects),
         images=_targets(subjects),
         experiments=experiments,
@@ -45,6 +50,7 @@ def collect(
         notes=_notes(subjects, [item.index for item in sensitivity]),
         study=study.text,
         findings=derive(scores, sensitivity, accuracies, experiments, study.seed),
+        inputs=tuple(input_summaries(study, subjects, store.folder)),
     )
 
 
@@ -56,6 +62,18 @@ def _cost(plan: Plan, store: Store) -> dict[str, str]:
         "network rows computed": f"{rows:,}",
         "network rows without sharing": f"{plan.rows_alone:,}{saved}",
         "seconds computing maps": f"{seconds:.1f}",
+    }
+
+
+def _changing_cost(study: Study, subjects: tuple[Subject, ...], plan: Plan, store: Store) -> dict[str, str]:
+    """Return what changed images took, where any of them uses the network."""
+    if not plan.changing_rows:
+        return {}
+    rows, alone = changing_rows(study, subjects, store.folder), plan.changing_rows_alone
+    times = f"{alone / plan.changing_rows:.1f} times as many"
+    return {
+        "network rows of changed images": f"{rows:,}",
+        "network rows of changed images without sharing": f"{alone:,} ({times})",
     }
 
 

@@ -44,10 +44,19 @@ def method_costs(study: Study, subjects: tuple[Subject, ...]) -> list[Cost]:
 
 def accuracy_costs(plan: Plan) -> list[Cost]:
     """Return the cost of each accuracy that uses the network."""
+    return _by_name(Cost(scoring.metric.name, scoring.rows, scoring.alone) for scoring in plan.scorings)
+
+
+def changing_costs(plan: Plan) -> list[Cost]:
+    """Return the cost of each perturbation that uses the network."""
+    return _by_name(Cost(each.perturbation.name, each.rows, each.alone) for each in plan.changings)
+
+
+def _by_name(costs: Iterable[Cost]) -> list[Cost]:
+    """Return the sums of costs of one name, of those that come to something."""
     found: dict[str, list[Cost]] = {}
-    for scoring in plan.scorings:
-        name = scoring.metric.name
-        found.setdefault(name, []).append(Cost(name, scoring.rows, scoring.alone))
+    for cost in costs:
+        found.setdefault(cost.name, []).append(cost)
     return [cost for cost in (together(name, parts) for name, parts in found.items()) if cost.alone]
 
 

@@ -10,15 +10,18 @@ from typing import Any
 import torch
 
 from sam_toolkit.model import Model
-from sam_toolkit.study.cost import Cost, accuracy_costs, method_costs, together
+from sam_toolkit.study.cost import Cost, accuracy_costs, changing_costs, method_costs, together
 from sam_toolkit.study.execute import resolve_device
-from sam_toolkit.study.labels import metric_text, setting_text
-from sam_toolkit.study.plan import Group, Plan, Scoring, make_plan
+from sam_toolkit.study.labels import metric_text, perturbation_text, setting_text
+from sam_toolkit.study.plan import Changing, Group, Plan, Scoring, make_plan
 from sam_toolkit.study.prepare import Subject, prepare
 from sam_toolkit.study.spec import CLEAN, Study
 
-MAPS, ALL = "all maps", "all maps and accuracies"
+MAPS, ALL = "all maps", "all together"
 """What sums are called in an estimate's costs."""
+
+CHANGED = "changed images"
+"""What stands for the input where images are changed."""
 
 TIMED_ROWS = 8
 """Network rows from which the time is told."""
@@ -30,7 +33,7 @@ _TRIES = 4
 class Line:
     """One group: the settings that one call computes, and its network rows an image with and without sharing.
 
-    `method` is a map metric where the call scores maps.
+    `method` is a map metric where the call scores maps, a perturbation where it changes images.
     """
 
     model: str
@@ -47,7 +50,7 @@ class Estimate:
     """The cost of a study that starts from an empty store; seconds are measured on a few rows, then multiplied.
 
     Attributes:
-        costs: by method, then of all maps, by accuracy, and of everything.
+        costs: by method, then of all maps, by perturbation, by accuracy, and of everything.
     """
 
     title: str
@@ -85,6 +88,7 @@ def estimate(study: Study, device: str) -> Estimate:
     plan = make_plan(study, subjects)
     timings = [_seconds_a_row(subject) for subject in subjects]
     lines = [_line(study, subjects, group, timings[group.model]) for group in plan.groups]
+    lines += [_changing_line(subjects, one, timings[one.model]) for one in plan.changings if one.rows]
     lines += [_scoring_line(subjects, scoring, timings[scoring.model]) for scoring in plan.scorings if scoring.rows]
     sizes = [subject.shape[1] * subject.shape[2] * 4 for subject in subjects]
     memory = [_memory(subjects[group.model], group) for group in plan.groups]
@@ -94,8 +98,8 @@ def estimate(study: Study, device: str) -> Estimate:
         images=plan.images,
         tasks=len(plan.tasks),
         maps=plan.maps,
-        rows=plan.rows + plan.scoring_rows,
-        rows_alone=plan.rows_alone + plan.scoring_rows_alone,
+        rows=plan.rows + plan.changing_rows + plan.scoring_rows,
+        rows_alone=plan.rows_alone + plan.changing_rows_alone + plan.scoring_rows_alone,
         store_bytes=sum(len(task.images) * len(task.settings) * sizes[task.model] for task in plan.tasks),
         memory_bytes=max(memory),
         seconds=plan.images * sum(line.seconds for line in lines),
@@ -105,14 +109,10 @@ def estimate(study: Study, device: str) -> Estimate:
 
 
 def _costs(study: Study, subjects: tuple[Subject, ...], plan: Plan) -> tuple[Cost, ...]:
-    """Return the cost of each method and accuracy, and of all together."""
-    methods, accuracies = method_costs(study, subjects), accuracy_costs(plan)
-    return (
-        *methods,
-        together(MAPS, methods),
-        *accuracies,
-        *([together(ALL, [*methods, *accuracies])] if accuracies else []),
-    )
+    """Return the cost of each method, perturbation and accuracy, and of all together."""
+    methods, others = method_costs(study, subjects), [*changing_costs(plan), *accuracy_costs(plan)]
+    total = [together(ALL, [*methods, *others])] if others else []
+    return (*methods, together(MAPS, methods), *others, *total)
 
 
 def _line(study: Study, subjects: tuple[Subject, ...], group: Group, timings: tuple[float, float]) -> Line:
@@ -121,6 +121,13 @@ def _line(study: Study, subjects: tuple[Subject, ...], group: Group, timings: tu
     settings = tuple(setting_text(setting, use.default) or "default" for setting in group.settings)
     name, variant = subjects[group.model].name, study.inputs[group.input].name
     return Line(name, variant, use.method.name, settings, group.rows, group.alone, seconds)
+
+
+def _changing_line(subjects: tuple[Subject, ...], changing: Changing, timings: tuple[float, float]) -> Line:
+    kind, name = changing.perturbation, subjects[changing.model].name
+    texts = tuple(perturbation_text(kind, setting) for setting in changing.settings)
+    # What attacks do is forward and backward; they are what takes time.
+    return Line(name, CHANGED, kind.name, texts, changing.rows, changing.alone, changing.rows * timings[True])
 
 
 def _scoring_line(subjects: tuple[Subject, ...], scoring: Scoring, timings: tuple[float, float]) -> Line:

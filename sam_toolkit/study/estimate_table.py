@@ -58,7 +58,7 @@ def _costs(found: Estimate) -> Table:
         caption="alone: each setting by itself; reruns make the floor, on top of the rows together",
         caption_justify="left",
     )
-    lines.add_column("method or accuracy", overflow="fold")
+    lines.add_column("method, perturbation or accuracy", overflow="fold")
     for column in ("together", "alone", "share", "reruns"):
         lines.add_column(column, justify="right", no_wrap=True)
     for cost in found.costs:

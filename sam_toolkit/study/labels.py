@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Collection, Sequence
 from typing import Any
 
 from pydantic_core import to_jsonable_python
 
+from sam_toolkit.choice import Choice
 from sam_toolkit.component import MapMetric, ModelPerturbation, PairMetric, Perturbation
 from sam_toolkit.types import Params
 
+_DIGITS, _LEVELS = 6, 64
+"""A number with more digits may be meant as a level of 255, if a low one: 1/3 is none."""
+
 
 def value_text(value: Any) -> str:
-    """Return a hyperparameter's value as a study file writes it: "50", "0.1", "true", "[0.5, 0.5, 0.5]"."""
+    """Return a hyperparameter's value as a study file writes it: "50", "0.1", "true", "[0.5, 0.5, 0.5]", "8/255"."""
+    if isinstance(value, Choice):
+        return str(value)
+    if isinstance(value, float) and value != round(value, _DIGITS) and 255 * abs(value) <= _LEVELS:
+        level = round(255 * value)
+        value = f"{level}/255" if math.isclose(255 * value, level) else value
     plain = to_jsonable_python(value, fallback=str)
     if isinstance(plain, str):
         return plain
@@ -41,9 +51,11 @@ def metric_text(metric: type[PairMetric[Any] | MapMetric[Any]], params: Params, 
     return _named(metric.name, params, swept | _unusual(params))
 
 
-def perturbation_text(perturbation: type[Perturbation[Any] | ModelPerturbation[Any]], params: Params) -> str:
-    """Return "gaussian-noise sigma=0.1" with fields that were given, or differ from their own defaults."""
-    return _named(perturbation.name, params, params.model_fields_set | _unusual(params))
+def perturbation_text(
+    perturbation: type[Perturbation[Any] | ModelPerturbation[Any]], params: Params, without: str = ""
+) -> str:
+    """Return "gaussian-noise sigma=0.1": fields that were given or differ from their defaults, but for `without`."""
+    return _named(perturbation.name, params, (params.model_fields_set | _unusual(params)) - {without})
 
 
 def _unusual(params: Params) -> set[str]:

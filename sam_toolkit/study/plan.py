@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from sam_toolkit.component import MapMetric, Method
+from sam_toolkit.component import MapMetric, Method, Perturbation
 from sam_toolkit.errors import SpecError
+from sam_toolkit.study.changed_images import input_groups
 from sam_toolkit.study.grouping import groups
 from sam_toolkit.study.keys import map_key, variant_text
 from sam_toolkit.study.prepare import Subject
@@ -57,13 +58,30 @@ class Scoring:
 
 
 @dataclass(frozen=True)
+class Changing:
+    """Settings of one perturbation with which one call changes the images, for one model.
+
+    Attributes:
+        rows: network rows an image of the one call.
+        alone: network rows an image that each setting by itself would cost.
+    """
+
+    model: int
+    perturbation: type[Perturbation[Any]]
+    settings: tuple[Params, ...]
+    rows: int
+    alone: int
+
+
+@dataclass(frozen=True)
 class Plan:
-    """The groups of a study and the tasks that compute them; how its maps are scored afterwards."""
+    """The groups of a study and the tasks that compute them; how its images are changed, and its maps scored."""
 
     groups: tuple[Group, ...]
     tasks: tuple[Task, ...]
     images: int
     scorings: tuple[Scoring, ...] = ()
+    changings: tuple[Changing, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -84,6 +102,16 @@ class Plan:
     def scoring_rows_alone(self) -> int:
         """Return the network rows that the same scores cost one by one."""
         return self.images * sum(scoring.alone for scoring in self.scorings)
+
+    @property
+    def changing_rows(self) -> int:
+        """Return the network rows of all changes of images."""
+        return self.images * sum(changing.rows for changing in self.changings)
+
+    @property
+    def changing_rows_alone(self) -> int:
+        """Return the network rows that the same changed images cost one by one."""
+        return self.images * sum(changing.alone for changing in self.changings)
 
     @property
     def maps(self) -> int:
@@ -121,7 +149,7 @@ def make_plan(study: Study, subjects: tuple[Subject, ...]) -> Plan:
             tasks.setdefault(task.id, task)
     images = len(subjects[0].photos)
     ordered = sorted(tasks.values(), key=lambda task: (task.model, task.images[0]))
-    return Plan(found, tuple(ordered), images, tuple(_scorings(study, subjects)))
+    return Plan(found, tuple(ordered), images, tuple(_scorings(study, subjects)), tuple(_changings(study, subjects)))
 
 
 def _check_sizes(study: Study, subjects: tuple[Subject, ...]) -> None:
@@ -160,6 +188,15 @@ def _scorings(study: Study, subjects: tuple[Subject, ...]) -> Iterator[Scoring]:
             metric, shape = kind(settings[0]), subject.shape
             alone = scored * sum(named[kind, setting] * metric.rows([setting], 1, shape) for setting in settings)
             yield Scoring(model, kind, settings, maps, metric.rows(settings, maps, shape), alone)
+
+
+def _changings(study: Study, subjects: tuple[Subject, ...]) -> Iterator[Changing]:
+    explained = any(needed_settings(study, use, variant=1) for use in study.methods)
+    for model, subject in enumerate(subjects):
+        for kind, settings in input_groups(study) if explained else ():
+            perturbation, shape = kind(settings[0]), subject.shape
+            alone = sum(perturbation.rows([setting], shape) for setting in settings)
+            yield Changing(model, kind, settings, perturbation.rows(settings, shape), alone)
 
 
 def _groups(study: Study, subjects: tuple[Subject, ...]) -> Iterator[Group]:

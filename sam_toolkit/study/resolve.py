@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sam_toolkit.choice import finding
 from sam_toolkit.component import KINDS, MapMetric, Method, Perturbation
 from sam_toolkit.errors import near
 from sam_toolkit.images import Photo
@@ -59,7 +60,8 @@ def load_study(
     else:
         document = read_study_file(Path(path_or_mapping))
     choose(document, variants, _KEYS)
-    study = _study(document.root(), registry, models or {}, photos)
+    with finding(registry.get):
+        study = _study(document.root(), registry, models or {}, photos)
     document.check()
     assert study is not None
     return study
@@ -113,7 +115,7 @@ def _bundle(node: Node | None, registry: Registry) -> str | None:
 
 
 def _inputs(node: Node | None, registry: Registry) -> tuple[InputUse, ...]:
-    """Return the input variants, the clean one in front."""
+    """Return the input variants, the clean one in front and those that others have to be compared with at the end."""
     entries = list(node.items("inputs")) if node else []
     clean = [entry for entry in entries if entry.value == CLEAN]
     for entry in clean[1:]:
@@ -124,7 +126,18 @@ def _inputs(node: Node | None, registry: Registry) -> tuple[InputUse, ...]:
         for perturbation, settings in changed
         for setting in settings
     ]
-    return (InputUse(CLEAN), *variants)
+    return (InputUse(CLEAN), *variants, *_controls(variants))
+
+
+def _controls(variants: Sequence[InputUse]) -> Iterator[InputUse]:
+    """Yield what variants are run beside, unless the study lists it itself."""
+    listed = {(use.perturbation, use.params) for use in variants}
+    for use in variants:
+        for control in use.perturbation(use.params).controls(use.params) if use.perturbation and use.params else ():
+            kind, params = type(control), control.params
+            if (kind, params) not in listed:
+                listed.add((kind, params))
+                yield InputUse(perturbation_text(kind, params), kind, params)
 
 
 def _methods(root: Node, registry: Registry) -> tuple[MethodUse, ...]:

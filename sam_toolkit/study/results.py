@@ -138,6 +138,24 @@ class AccuracySummary:
 
 
 @dataclass(frozen=True)
+class InputSummary:
+    """What a perturbation says of the images that it changed, such as the share on which an attack succeeded.
+
+    Attributes:
+        input: the input variant, as text ("random-sign eps=8/255").
+        says: the name of the number.
+        value: the number's mean over images.
+        per_image: the number by photograph, where it is defined.
+    """
+
+    model: str
+    input: str
+    says: str
+    value: Interval
+    per_image: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Strip:
     """One photograph with its maps along one factor, for one model and experiment.
 
@@ -209,6 +227,7 @@ class Results:
         notes: sentences that a reader must know (few images, undefined scores, scaling).
         study: the study file as read, to repeat it; empty where there was none.
         findings: what follows from the scores.
+        inputs: what perturbations say of the images that they changed.
     """
 
     title: str
@@ -226,3 +245,4 @@ class Results:
     notes: tuple[str, ...]
     study: str = ""
     findings: Findings = field(default_factory=Findings)
+    inputs: tuple[InputSummary, ...] = ()

@@ -8,12 +8,13 @@ from itertools import combinations
 from typing import Literal
 
 from sam_toolkit.component import MapFacts
+from sam_toolkit.study.input_names import variant_names
 from sam_toolkit.study.keys import map_key, variant_text
 from sam_toolkit.study.labels import setting_text, value_text
 from sam_toolkit.study.plan import reruns
 from sam_toolkit.study.prepare import Subject
 from sam_toolkit.study.scores import VERSUS
-from sam_toolkit.study.spec import CLEAN, Axis, Comparison, InputUse, MethodUse, Study
+from sam_toolkit.study.spec import CLEAN, Axis, Comparison, MethodUse, Study
 from sam_toolkit.types import Params, digest
 
 
@@ -161,7 +162,9 @@ def _setting_line(place: _Place, setting: Params) -> Line:
 
 def _along_inputs(place: _Place, comparison: Comparison) -> _Lines:
     default = place.use.default
-    variants = [(place.key(default, position), *_variant(use)) for position, use in enumerate(place.study.inputs)]
+    variants = [
+        (place.key(default, position), *named) for position, named in enumerate(variant_names(place.study.inputs))
+    ]
     if comparison.pairs:
         lines = [
             Line("value", key, _factors(first[1], factor), f"{first[2]}{VERSUS}{value}", against=first[0])
@@ -219,14 +222,6 @@ def _changed(use: MethodUse, one: Params, other: Params) -> tuple[str, ...]:
 
 def _factors(*names: str) -> str:
     return _BOTH.join(dict.fromkeys(filter(None, names)))
-
-
-def _variant(use: InputUse) -> tuple[str, str]:
-    """Return the perturbation's name, empty for the clean input, and its setting, as text."""
-    if use.perturbation is None:
-        return "", CLEAN
-    name = use.perturbation.name
-    return name, use.name.removeprefix(name).strip() or name
 
 
 def _random(place: _Place, facts: MapFacts, draw: int, against: str) -> Line:

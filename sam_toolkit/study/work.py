@@ -17,6 +17,7 @@ from sam_toolkit.errors import ComponentError, SamError
 from sam_toolkit.images import Photo
 from sam_toolkit.model import Model, Rows
 from sam_toolkit.rng import Rng
+from sam_toolkit.study.changed_images import ChangedImages
 from sam_toolkit.study.map_files import write_maps
 from sam_toolkit.study.prepare import open_model
 from sam_toolkit.study.spec import Study
@@ -54,9 +55,11 @@ class StudyWorker:
         started = time.perf_counter()
         try:
             model = self._model(task.model)
-            before = model.counted
-            with _watched(model, tell), self._untouched(task, model):
-                maps = self._maps(task, model)
+            with self._untouched(task, model):
+                batch = self._batch(task, model)
+                before = model.counted
+                with _watched(model, tell):
+                    maps = self._maps(task, model, batch)
             file = self._write(task, model, maps)
             rows = Rows(model.counted.forward - before.forward, model.counted.backward - before.backward)
         except Exception as error:  # noqa: BLE001 - whatever a component raises must not end the study
@@ -79,10 +82,9 @@ class StudyWorker:
 
         return untouched(model.module, weights, f"Method {self._job.study.methods[task.method].method.name!r}")
 
-    def _maps(self, task: Task, model: Model) -> Tensor:
+    def _maps(self, task: Task, model: Model, batch: Batch) -> Tensor:
         study = self._job.study
         method = study.methods[task.method].method(task.settings[0])
-        batch = self._batch(task, model)
         maps = method.maps(model, batch, task.settings, Rng(study.seed).child(method.name)).detach().float().cpu()
         expected = (len(task.settings), len(batch), *batch.images.shape[-2:])
         if tuple(maps.shape) != expected:
@@ -92,14 +94,8 @@ class StudyWorker:
         return maps
 
     def _batch(self, task: Task, model: Model) -> Batch:
-        study = self._job.study
         batch = model.batch([self._job.photos[task.model][image] for image in task.images])
-        variant = study.inputs[task.input]
-        if variant.perturbation is None:
-            return batch
-        perturbation = variant.perturbation(variant.params)
-        rng = Rng(study.seed).child(perturbation.name)
-        return batch.with_images(perturbation.images(model, batch, [perturbation.params], rng)[0])
+        return batch.with_images(ChangedImages(self._job.study, self._job.folder).of(task.input, model, batch))
 
     def _write(self, task: Task, model: Model, maps: Tensor) -> MapFile:
         method = self._job.study.methods[task.method].method

@@ -15,6 +15,8 @@ from sam_toolkit.reports.drawing import LINKED
 from sam_toolkit.reports.gallery import MOST, Gallery
 from sam_toolkit.reports.html import render
 from sam_toolkit.reports.plates import typical_image
+from sam_toolkit.study.findings import Interval
+from sam_toolkit.study.results import InputSummary
 
 _VOID = {"meta", "link", "img", "input", "br"}
 _LOADS = {"src", "href", "xlink:href", "action", "data", "poster", "srcset"}
@@ -235,3 +237,13 @@ def test_without_strips_the_numbers_stand_alone():
     page = Page(render(replace(results(), strips=())))
     assert "img" not in [tag for tag, _ in page.tags]
     assert "sensitivity index" in page.text()
+
+
+def test_what_perturbations_say_is_on_the_page_where_there_are_any():
+    told = InputSummary("resnet50", "<attack> eps=8/255", "succeeded", Interval(0.75, 0.5, 1, 40, 0, "by hand"), {})
+    found = results(images=1, pictured=0, metrics=("ssim",))
+    page = Page(render(replace(found, inputs=(told,))))
+    assert not page.wrong
+    assert "inputs" in page.attributes("id")
+    assert all(text in page.text() for text in ("<attack> eps=8/255", "succeeded", "0.75"))
+    assert "inputs" not in Page(render(found)).attributes("id")

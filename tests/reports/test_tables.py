@@ -9,6 +9,8 @@ from dataclasses import replace
 from reports.factory import renamed, results
 
 from sam_toolkit.reports import CsvReport
+from sam_toolkit.study.findings import Interval
+from sam_toolkit.study.results import InputSummary
 
 
 def read(path):
@@ -55,6 +57,16 @@ def test_columns_are_documented(tmp_path):
             assert (
                 column.removesuffix("_undefined").rsplit("_", 1)[0] in CsvReport.__doc__ or column in CsvReport.__doc__
             )
+
+
+def test_what_perturbations_say_reads_back(tmp_path):
+    told = InputSummary(
+        "resnet50", "attack eps=8/255", "succeeded", Interval(0.75, 0.5, 1, 4, 0, "by hand"), {"photo 0": 1.0}
+    )
+    CsvReport().write(replace(results(), inputs=(told,)), tmp_path)
+    (line,) = read(tmp_path / "inputs.csv")
+    assert (line["model"], line["input"], line["says"]) == ("resnet50", "attack eps=8/255", "succeeded")
+    assert [float(line[name]) for name in ("value", "value_low", "value_high", "value_count")] == [0.75, 0.5, 1, 4]
 
 
 def test_accuracies_are_written_only_if_there_are_any(tmp_path):

@@ -28,7 +28,7 @@ BAD = [
         [
             "4:1: metods: a study has no 'metods' (it has: title, seed, reruns, random-maps, models, "
             "model-perturbations, images, inputs, "
-            "methods, compare, accuracy, compat, on). Did you mean 'methods' or 'models'?"
+            "methods, compare, accuracy, compat, plugins, on). Did you mean 'methods' or 'models'?"
         ],
     ),
     (
