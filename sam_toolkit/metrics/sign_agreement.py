@@ -12,7 +12,6 @@ from sam_toolkit.metrics.chance import with_chance
 from sam_toolkit.metrics.growing_sets import top_k_mask
 from sam_toolkit.types import Params, field
 
-
 _EXACT = 2**24
 """Up to here float32 has every whole number, so that pixels can be counted in it, in half of the time."""
 

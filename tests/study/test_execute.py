@@ -106,8 +106,8 @@ def test_a_study_goes_through_the_compiled_operators(tmp_path):
     small_run(tmp_path)
     calls = ops.calls()
     assert calls["ssim"]["cpu"] > 0
-    assert calls["occlude"]["cpu"] > 0
-    assert calls["ssim"]["reference"] == calls["occlude"]["reference"] == 0
+    assert calls["assemble"]["cpu"] > 0
+    assert calls["ssim"]["reference"] == calls["assemble"]["reference"] == 0
 
 
 def test_a_damaged_map_file_is_computed_again(tmp_path):
