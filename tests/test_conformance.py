@@ -90,6 +90,20 @@ _NEIGHBOURS: list[dict[str, Any]] = [
     {"of": {"input-x-gradient": {"channels": "abs-sum"}}, "criterion": "spearman"},
 ]
 CHOSEN = {
+    ("method", "meaningful-perturbation"): [
+        {"iterations": 4, "mask_size": 12, "circle_step": 12, **fields}
+        for fields in (
+            {},
+            {"iterations": 5, "l1": 2e-4, "tv": 0.02, "seed": 1},
+            {"mask_size": 13, "jitter": 3, "score": "logit"},
+            {"init": "ones", "fill": "noise", "learning_rate": 0.2, "beta1": 0.8},
+            {"init": "random", "blur_sigma": 5.0, "tv_exponent": 2.0, "scaling": "none"},
+            {"upsampling": "bilinear", "beta2": 0.9, "epsilon": 1e-3, "circle_largest": 18.0},
+            {"upsampling": "gaussian", "upsampling_sigma": 3.0, "circle_sigma": 5.0, "suppression": 0.9},
+            {"compat": "jitter-frame", "map_sigma": 2.0, "search_blur": 4.0},
+            {"compat": "sam-2020", "fill": "black"},
+        )
+    ],
     ("perturbation", "attribution-attack"): [
         *({"k": 60, "steps": 1, **fields} for fields in _NEIGHBOURS),
         *({"objective": "mass-centre", "steps": 1, "compat": compat} for compat in (None, "lens-2024")),
@@ -98,7 +112,7 @@ CHOSEN = {
     ],
     ("perturbation", "random-walk"): [{"steps": 1, **fields} for fields in [*_NEIGHBOURS, {"repeats": 2, "seed": 3}]],
 }
-"""Settings in place of the defaults' neighbours, of which each would cost an attack of several images."""
+"""Settings in place of the defaults' neighbours, where these would take a minute."""
 
 
 @pytest.fixture(scope="module")

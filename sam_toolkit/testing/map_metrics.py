@@ -104,7 +104,7 @@ def _cheap(trial: Trial, setting: Any) -> bool:
 def _check_rows(trial: Trial, group: Settings) -> None:
     count, shape = len(trial.batch), tuple(trial.batch.images.shape[1:])
     promised = _rows(trial, group)
-    counted = trial.cost(group).forward
+    counted = trial.counted(group)[1].forward
     found = (
         f"promises {promised} rows an image for {_MAPS} maps, {promised * count} for {count} images of "
         f"{shape}; Model counted {counted}."

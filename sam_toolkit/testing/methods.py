@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sam_toolkit.component import MapFacts, Method
-from sam_toolkit.model import Model
+from sam_toolkit.model import Model, Rows
 from sam_toolkit.testing.declarations import check_declarations
 from sam_toolkit.testing.derivatives import check_gradient
 from sam_toolkit.testing.examples import batch_of, small_batch, small_model
@@ -45,7 +45,6 @@ def check_method(
     groups = settings_in_groups(component, base, settings, trial.accepts)
     check_groups(trial, groups)
     for group in groups:
-        _check_costs(trial, group)
         _check_promises(trial, group)
         check_draws(trial, group[0], visible=True)
         check_gradient(component, group[0])
@@ -67,12 +66,19 @@ def _trial(component: type[Method[Any]], model: Model, batch: Batch) -> Trial:
     )
 
 
-def _check_costs(trial: Trial, group: Settings) -> None:
-    """Require that rows() tells what Model counts."""
-    component, count = trial.component(group[0]), len(trial.batch)
+def _check_promises(trial: Trial, group: Settings) -> None:
+    """Require that rows(), facts() and grid() tell what comes out for the group."""
+    component = trial.component(group[0])
     assert isinstance(component, Method)
-    promised = component.rows(group, trial.image_shape)
-    counted = trial.cost(group)
+    stack, counted = trial.counted(group)
+    _check_rows(trial, component, group, counted)
+    for setting, maps in zip(group, stack, strict=True):
+        _check_facts(component, setting, (float(maps.min()), float(maps.max())))
+        _check_grid(component, setting, trial.image_shape[1:])
+
+
+def _check_rows(trial: Trial, component: Method[Any], group: Settings, counted: Rows) -> None:
+    count, promised = len(trial.batch), component.rows(group, trial.image_shape)
     who = f"{type(component).__name__}.rows, {len(group)} settings from {in_words(group[0])} on"
     found = (
         f"promises {promised} rows an image, {promised * count} for {count} images of {trial.image_shape}; "
@@ -90,22 +96,13 @@ def _check_costs(trial: Trial, group: Settings) -> None:
     require(fits, f"{type(component).__name__}.gradients", found, f"Declare `gradients = {backward}`.")
 
 
-def _check_promises(trial: Trial, group: Settings) -> None:
-    """Require that facts() and grid() hold for every map of the group."""
-    component = trial.component(group[0])
-    assert isinstance(component, Method)
-    for setting, maps in zip(group, trial.run(group), strict=True):
-        _check_facts(component, setting, (float(maps.min()), float(maps.max())))
-        height, width = trial.image_shape[1:]
-        grid = tuple(component.grid(setting, (height, width)))
-        inside = len(grid) == 2 and 1 <= grid[0] <= height and 1 <= grid[1] <= width
-        who = f"{type(component).__name__}.grid{in_words(setting)}"
-        require(
-            inside,
-            who,
-            f"gives {grid} for images of {height} x {width}.",
-            "Return (rows, columns) between 1 and those.",
-        )
+def _check_grid(component: Method[Any], setting: Params, size: tuple[int, int]) -> None:
+    height, width = size
+    grid = tuple(component.grid(setting, size))
+    inside = len(grid) == 2 and 1 <= grid[0] <= height and 1 <= grid[1] <= width
+    who = f"{type(component).__name__}.grid{in_words(setting)}"
+    found = f"gives {grid} for images of {height} x {width}."
+    require(inside, who, found, "Return (rows, columns) between 1 and those.")
 
 
 def _check_facts(component: Method[Any], setting: Params, extremes: tuple[float, float]) -> None:
@@ -129,5 +126,4 @@ def _check_other_size(trial: Trial, group: Settings) -> None:
     """Require the same of images that are not square, where the method takes them."""
     accepted = [setting for setting in group if trial.accepts(setting)]
     if accepted:
-        _check_costs(trial, accepted)
         _check_promises(trial, accepted)

@@ -87,7 +87,7 @@ def _check_costs(trial: Trial, group: Settings) -> None:
     """Require that rows() tells what Model counts."""
     component, count = trial.component(group[0]), len(trial.batch)
     assert isinstance(component, Perturbation)
-    promised, counted = component.rows(group, trial.image_shape), trial.cost(group)
+    promised, counted = component.rows(group, trial.image_shape), trial.counted(group)[1]
     who = f"{type(component).__name__}.rows, {len(group)} settings from {in_words(group[0])} on"
     told = f"promises {promised} rows an image, {promised * count} for {count} images; Model counted {counted.forward}."
     require(promised * count == counted.forward, who, told, "Count what perturbed() costs the whole group.")
