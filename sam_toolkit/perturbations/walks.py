@@ -100,9 +100,9 @@ class Walk(Perturbation[P]):
         return 1
 
     def rows(self, settings: Sequence[P], shape: tuple[int, int, int]) -> int:
-        """Return the rows of all steps, and of the clean image, whatever becomes of it."""
+        """Return the rows of all steps, and of the clean image, whatever becomes of it; none without a budget."""
         maps = _map_rows(settings[0], shape)
-        steps = self.repeats(settings[0]) * max(setting.steps for setting in settings)
+        steps = self.repeats(settings[0]) * max((setting.steps for setting in settings if setting.eps), default=0)
         return len(_walks(settings)) * (steps * (self.step_rows(maps) + maps + 1) + maps + 1)
 
     def images(self, model: Model, batch: Batch, settings: Sequence[P], rng: Rng) -> Tensor:
@@ -119,8 +119,11 @@ class Walk(Perturbation[P]):
             self._worst(model, batch, rows[start : start + together], settings, rng)
             for start in range(0, len(rows), together)
         ]
-        found = {steps: Worst.joined([part[steps] for part in parts]) for steps in parts[0]}
-        own = [found[one.steps].part(walks.index(_walk(one)), len(batch)) for one in settings]
+        found = {steps: Worst.joined([part[steps] for part in parts]) for steps in (parts[0] if parts else ())}
+        own = [
+            found[one.steps].part(walks.index(_walk(one)), len(batch)) if one.eps else Worst.start(batch.images)
+            for one in settings
+        ]
         images, similarity, step = (torch.stack(each) for each in zip(*own, strict=True))
         extras = {"succeeded": (step > 0).double(), "similarity": similarity, "step": step}
         return Perturbed(images, {**extras, **sizes(batch.images, images)})
@@ -135,16 +138,17 @@ class Walk(Perturbation[P]):
             model, batch.select([image for _, image in rows]), [walk for walk, _ in rows], setting.deviations(size), rng
         )
         direction = self.direction(walkers, setting)
-        return worst_iterates(walkers, direction, {one.steps for one in settings}, self.repeats(setting))
+        wanted = {one.steps for one in settings if one.eps}
+        return worst_iterates(walkers, direction, wanted, self.repeats(setting))
 
 
 def _walk(setting: P) -> P:
-    return setting.varied(steps=1, alpha=setting.stride() or 1.0)
+    return setting.varied(steps=1, alpha=setting.stride())
 
 
 def _walks(settings: Sequence[P]) -> list[P]:
-    """Return the different walks that settings are the beginnings of."""
-    return list(dict.fromkeys(map(_walk, settings)))
+    """Return the different walks that settings are the beginnings of; one without a budget goes nowhere."""
+    return list(dict.fromkeys(_walk(setting) for setting in settings if setting.eps))
 
 
 def _map_rows(setting: WalkParams, shape: tuple[int, int, int]) -> int:

@@ -116,6 +116,7 @@ class Page:
     intervals: bool
     tests: int
     tests_can_tell: bool
+    inputs: dict[tuple[str, str], dict[str, Interval]]
 
     @property
     def long(self) -> bool:
@@ -138,7 +139,16 @@ def page_of(results: Results) -> Page:
         intervals=any(bounded(item.similarity) for item in results.values),
         tests=tests,
         tests_can_tell=tests * 2.0 ** (1 - len(results.images)) <= _LEVEL,
+        inputs=_inputs(results),
     )
+
+
+def _inputs(results: Results) -> dict[tuple[str, str], dict[str, Interval]]:
+    """Return what is said of each model's changed images, by model and input."""
+    told: dict[tuple[str, str], dict[str, Interval]] = {}
+    for item in results.inputs:
+        told.setdefault((item.model, item.input), {})[item.says] = item.value
+    return told
 
 
 def interval_text(interval: Interval) -> str:
