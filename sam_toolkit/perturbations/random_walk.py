@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 import torch
 from torch import Tensor
 
@@ -12,6 +15,8 @@ from sam_toolkit.types import field
 
 class RandomWalkParams(WalkParams):
     """Hyperparameters of the random walk."""
+
+    conventions: ClassVar[Mapping[str, Mapping[str, Any]]] = {"lens-2024": {"repeats": 3}}
 
     repeats: int = field(1, ge=1, help="walks from the clean image, of which the worst iterate is kept; LENS: 3")
     seed: int = field(0, ge=0, help="seed of the steps; the draws are the same for every budget")

@@ -11,6 +11,7 @@ from scipy.stats import kendalltau
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from sam_toolkit.api import photos_of
 from sam_toolkit.component import Perturbed
 from sam_toolkit.errors import ComponentError
 from sam_toolkit.methods import GradCam, Gradient, GuidedBackprop, InputXGradient, IntegratedGradients, SmoothGrad
@@ -19,7 +20,9 @@ from sam_toolkit.model import Model
 from sam_toolkit.perturbations import AttributionAttack, RandomSign, RandomWalk
 from sam_toolkit.perturbations.objectives import centres, emptied, moved, normalised
 from sam_toolkit.perturbations.walks import Walk
+from sam_toolkit.registry import default_registry
 from sam_toolkit.rng import Rng
+from sam_toolkit.study.resolve import load_study
 from sam_toolkit.types import Batch
 
 BATCH = colour_batch(3)
@@ -247,6 +250,31 @@ def test_target_needs_a_box_of_every_image() -> None:
 def test_a_k_beyond_the_map_is_refused() -> None:
     with pytest.raises(ComponentError, match="k must be at most the pixels of a map, 32 x 32 = 1024; got 2000"):
         perturbed([SETTING.varied(k=2000)])
+
+
+def test_a_study_with_the_conventions_of_the_released_code_attacks_as_it_does() -> None:
+    study = load_study(
+        {
+            "models": ["net"],
+            "compat": "lens-2024",
+            "inputs": [
+                "clean",
+                "attribution-attack",
+                "random-walk",
+                {"attribution-attack": {"compat": "whole-levels"}},
+            ],
+            "methods": ["gradient"],
+        },
+        default_registry(False),
+        models={"net": colour_net()},
+        photos=photos_of(BATCH.images),
+    )
+    attack, walk, partly = (use.params for use in study.inputs[1:4])
+    assert (attack.compat, attack.beta) == ("lens-2024", 1.0)
+    assert (walk.compat, walk.repeats) == ("lens-2024", 3)
+    assert partly.compat == "whole-levels"
+    assert attack.deviations((28, 28)) == {"lens-2024", "given-label", "truncated-centre", "windows"}
+    assert attack.deviations((128, 128)) == attack.deviations((28, 28)) | {"whole-levels"}
 
 
 def test_random_noise_of_the_same_size_is_run_beside_every_walk() -> None:
