@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from sam_toolkit.api import photos_of
-from sam_toolkit.component import Perturbed
+from sam_toolkit.component import Method, Perturbed
 from sam_toolkit.errors import ComponentError
 from sam_toolkit.methods import GradCam, Gradient, GuidedBackprop, InputXGradient, IntegratedGradients, SmoothGrad
 from sam_toolkit.metrics import Spearman
@@ -23,7 +24,7 @@ from sam_toolkit.perturbations.walks import Walk
 from sam_toolkit.registry import default_registry
 from sam_toolkit.rng import Rng
 from sam_toolkit.study.resolve import load_study
-from sam_toolkit.types import Batch
+from sam_toolkit.types import Batch, Params
 
 BATCH = colour_batch(3)
 RNG = Rng(7).child("attribution-attack")
@@ -214,9 +215,32 @@ def test_other_seeds_give_other_walks() -> None:
     assert not torch.equal(first, second)
 
 
+class OwnMethod(Method[Params]):
+    """A method as a plugin may bring it: the squared gradient of the target's score, in plain PyTorch."""
+
+    name = "own"
+    reference = "A control"
+
+    def maps(self, model: Model, batch: Batch, settings: Sequence[Params], rng: Rng) -> Tensor:
+        inputs = model.inputs(batch.images)
+        found = model.gradients(lambda start, stop: inputs[start:stop], batch.targets, "logit")
+        return torch.cat([gradient.square().sum(1) for _, gradient in found])[None]
+
+    def differentiable(self, params: Params) -> bool:
+        return True
+
+    def rows(self, settings: Sequence[Params], shape: tuple[int, int, int]) -> int:
+        return 1
+
+
 @pytest.mark.parametrize(
     "method",
-    [InputXGradient(channels="abs-sum"), IntegratedGradients(steps=3), SmoothGrad(samples=2, channels="abs-max")],
+    [
+        OwnMethod(),
+        InputXGradient(channels="abs-sum"),
+        IntegratedGradients(steps=3),
+        SmoothGrad(samples=2, channels="abs-max"),
+    ],
 )
 def test_it_attacks_every_method_with_a_gradient(method: Any) -> None:
     model = colour_model()
