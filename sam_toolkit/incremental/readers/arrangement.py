@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 from torch.nn import functional
+from torchvision.ops import stochastic_depth
 
 from sam_toolkit.incremental.operators.joining import Concatenation, Folding
 from sam_toolkit.incremental.operators.pointwise import Alias
@@ -27,6 +28,10 @@ def _alias(site: Site, *arguments: Any, **more: Any) -> Found | None:
 
 
 def _dropout(site: Site, input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Found | None:
+    return None if training else _alias(site, input)
+
+
+def _stochastic_depth(site: Site, input: Any, p: float, mode: str, training: bool = True) -> Found | None:
     return None if training else _alias(site, input)
 
 
@@ -86,6 +91,7 @@ _NOTHING = (nn.Identity, nn.Dropout, nn.Dropout2d, nn.AlphaDropout, nn.FeatureAl
 MODULES: dict[type[nn.Module], Reader] = dict.fromkeys(_NOTHING, _alias)
 FUNCTIONS: dict[Any, Reader] = {
     functional.dropout: _dropout,
+    stochastic_depth: _stochastic_depth,
     torch.cat: _cat,
     torch.concat: _cat,
     torch.reshape: _reshape,
