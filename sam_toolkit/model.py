@@ -289,7 +289,7 @@ class Model:
     def _shrink(self, rows: int) -> None:
         if rows == 1:
             raise ModelError(f"Model {self.name!r} runs out of memory on a single row on {self.device}.")
-        self.chunk = rows // 2
+        self.chunk = min(self.chunk, rows // 2)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 

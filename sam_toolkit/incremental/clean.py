@@ -29,13 +29,21 @@ class CleanImage:
         return logits
 
     def hidden(self, batch: Batch, patches: Tensor) -> Tensor:
-        """Return the logits `[n, K]` where each of a batch's windows is replaced by its patch `[n, C, h, w]`."""
+        """Return the features `[n, F]` where each of a batch's windows is replaced by its patch `[n, C, h, w]`."""
         values: dict[fx.Node, Any] = {}
         self._hold(values, self.program.image, patches, batch)
-        for step in self.program.steps:
+        for step in self.program.body:
             self._advance(step, values, batch)
             for node in step.spent:
                 values.pop(node, None)
+        features: Tensor = values[self.program.features]
+        return features
+
+    def read(self, features: Tensor) -> Tensor:
+        """Return the logits `[n, K]` of features `[n, F]`, of however many batches."""
+        values: dict[fx.Node, Any] = {self.program.features: features}
+        for step in self.program.head:
+            values[step.node] = self.program.whole(step, values)
         logits: Tensor = values[self.program.result]
         return logits
 

@@ -49,6 +49,9 @@ class Program:
     Attributes:
         image: the node of the images.
         result: the node of the logits.
+        body: the steps up to features `[n, F]` that are all that the logits need.
+        features: their node.
+        head: the steps from features to logits, which are read from many batches at once.
         shapes: of each activation, for one image.
         multiply_adds: of each node, for one image.
         schedules: how windows were batched before, for whoever plans them.
@@ -73,11 +76,17 @@ class Program:
         found = {node: found for node in nodes if (found := self._recognised(node, traced)) is not None}
         merged = _merged(found, self.result, self.multiply_adds)
         self.steps = _with_lifetimes(self._steps(nodes, merged), self.result)
+        length = _length_of_body(self.steps, self.shapes)
+        self.body, self.head = self.steps[:length], self.steps[length:]
+        self.features = self.body[-1].node if self.body else self.image
 
     @property
     def weights(self) -> list[Tensor]:
-        """Return the tensors that every batch reads."""
-        return list(self._interpreter.module.parameters())
+        """Return the tensors that every batch reads: all but the head's."""
+        module = self._interpreter.module
+        heads = [str(step.node.target) for step in self.head if step.node.op == "call_module"]
+        apart = {id(one) for name in heads for one in module.get_submodule(name).parameters()}
+        return [one for one in module.parameters() if id(one) not in apart]
 
     def whole(self, step: Step, values: Mapping[fx.Node, Any]) -> Any:
         """Return a step's value from whole values."""
@@ -193,6 +202,16 @@ def _together(first: Operator, second: Operator) -> Operator | None:
             first.activations.append(writing(second.function))
             return first
     return None
+
+
+def _length_of_body(steps: Sequence[Step], shapes: Mapping[fx.Node, Shape]) -> int:
+    """Return after how many steps one value `[n, F]` is all that the others need; all of them at the latest."""
+    alive: set[fx.Node] = set()
+    for number, step in enumerate(steps, start=1):
+        alive = (alive | {step.node}) - set(step.spent)
+        if alive == {step.node} and len(shapes.get(step.node, ())) == 2:
+            return number
+    return len(steps)
 
 
 def _with_lifetimes(steps: Sequence[Step], result: fx.Node) -> list[Step]:

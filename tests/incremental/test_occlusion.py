@@ -87,21 +87,36 @@ def test_the_chunk_does_not_show(chunk: int) -> None:
 def test_batches_are_halved_where_memory_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:
     model, image, windows = Model(colour_net(), chunk=8), image_of((32, 32), torch.float32), grid((32, 32), 9, 3)
     expected = IncrementalOcclusion(model)(image, windows)
-    attempt, sizes = Model.attempt, []
-
-    def scarce(self: Model, evaluate: Callable[[], object], rows: int) -> object:
-        def run() -> object:
-            sizes.append(rows)
-            if rows > 3:
-                raise torch.OutOfMemoryError("out of memory")
-            return evaluate()
-
-        return attempt(self, run, rows)
-
-    monkeypatch.setattr(Model, "attempt", scarce)
+    attempts = _Attempts(monkeypatch, most=3)
     torch.testing.assert_close(IncrementalOcclusion(model)(image, windows), expected, atol=1e-5, rtol=1e-5)
-    assert max(sizes) > 3
+    assert max(attempts.rows) > 3
     assert model.chunk < 8
+
+
+class _Attempts:
+    """Runs what a model attempts; notes the rows of each, and lets memory run out above `most`."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, most: int = 10**9) -> None:
+        attempt, self.rows = Model.attempt, []
+
+        def noted(model: Model, evaluate: Callable[[], object], rows: int) -> object:
+            def run() -> object:
+                self.rows.append(rows)
+                if rows > most:
+                    raise torch.OutOfMemoryError("out of memory")
+                return evaluate()
+
+            return attempt(model, run, rows)
+
+        monkeypatch.setattr(Model, "attempt", noted)
+
+
+def test_memory_does_not_grow_with_the_number_of_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No call gets more rows than eight chunks for the head, and what the last batch adds to them."""
+    attempts, windows = _Attempts(monkeypatch), grid((32, 32), 9, 2)
+    IncrementalOcclusion(Model(colour_net(), chunk=2))(image_of((32, 32), torch.float32), windows)
+    assert sum(attempts.rows) > 2 * len(windows)
+    assert max(attempts.rows) < 8 * 2 + 4 * 2 < len(windows)
 
 
 def test_the_module_and_the_image_stay_as_they_were() -> None:
