@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sam_toolkit.component import Perturbation as Perturbation
     from sam_toolkit.component import Perturbed as Perturbed
     from sam_toolkit.component import Reporter as Reporter
+    from sam_toolkit.component import Work as Work
     from sam_toolkit.errors import ComponentError as ComponentError
     from sam_toolkit.errors import ImageError as ImageError
     from sam_toolkit.errors import ModelError as ModelError
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from sam_toolkit.hookspecs import hookimpl as hookimpl
     from sam_toolkit.images import Photo as Photo
     from sam_toolkit.images import Preprocessing as Preprocessing
+    from sam_toolkit.incremental import IncrementalOcclusion as IncrementalOcclusion
     from sam_toolkit.methods import GradCam as GradCam
     from sam_toolkit.methods import Gradient as Gradient
     from sam_toolkit.methods import GuidedBackprop as GuidedBackprop
@@ -85,7 +87,7 @@ _HOME = {
     "api": ("run", "sensitivity"),
     "component": (
         "ImageSource", "MapFacts", "MapMetric", "Method", "ModelPerturbation", "ModelSource", "PairMetric",
-        "PairScores", "Perturbation", "Perturbed", "Reporter",
+        "PairScores", "Perturbation", "Perturbed", "Reporter", "Work",
     ),
     "errors": (
         "ComponentError", "ImageError", "ModelError", "OpError", "PluginError", "SamError", "SpecError", "StoreError",
@@ -93,6 +95,7 @@ _HOME = {
     "functions": ("method",),
     "hookspecs": ("hookimpl",),
     "images": ("Photo", "Preprocessing"),
+    "incremental": ("IncrementalOcclusion",),
     "methods": (
         "GradCam", "Gradient", "GuidedBackprop", "InputXGradient", "IntegratedGradients", "Lime", "LimeParams",
         "MeaningfulPerturbation", "Rise", "SlidingPatch", "SmoothGrad",

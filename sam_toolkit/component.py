@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "KINDS", "Component", "ImageSource", "MapFacts", "MapMetric", "Method", "ModelPerturbation", "ModelSource",
-    "PairMetric", "PairScores", "Perturbation", "Perturbed", "Reporter",
+    "PairMetric", "PairScores", "Perturbation", "Perturbed", "Reporter", "Work",
 ]  # fmt: skip
 
 P = TypeVar("P", bound=Params)
@@ -43,6 +43,19 @@ class MapFacts:
 
     signed: bool = True
     value_range: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a method's network rows cost on a model.
+
+    Attributes:
+        share: of the multiply-adds of as many whole rows.
+        how: in words, where there is more to say than that every row is a whole one.
+    """
+
+    share: float = 1.0
+    how: str = ""
 
 
 class Method(Grouped[P]):
@@ -63,6 +76,10 @@ class Method(Grouped[P]):
     def facts(self, params: P) -> MapFacts:
         """Return what holds for every map of this setting."""
         return MapFacts()
+
+    def work(self, model: Model, settings: Sequence[P], shape: tuple[int, int, int]) -> Work:
+        """Return what the `rows` of an image of `shape` (C, H, W) cost on `model`, for plans; no row is computed."""
+        return Work()
 
     def differentiable(self, params: P) -> bool:
         """Return whether maps have a gradient at images that require one, as attacks need.

@@ -12,10 +12,10 @@ from skimage.transform import resize
 from torch import Tensor
 
 from sam_toolkit import ops
-from sam_toolkit.component import MapFacts, Method
+from sam_toolkit.component import MapFacts, Method, Work
 from sam_toolkit.errors import ComponentError
 from sam_toolkit.fills import Fill, Filling
-from sam_toolkit.incremental import IncrementalOcclusion, Request, Window
+from sam_toolkit.incremental import IncrementalOcclusion, Request, Window, saving
 from sam_toolkit.model import Model, Score, pick
 from sam_toolkit.rng import Rng
 from sam_toolkit.types import Batch, Params, field
@@ -101,6 +101,15 @@ class SlidingPatch(Method[SlidingPatchParams]):
     def rows(self, settings: Sequence[SlidingPatchParams], shape: tuple[int, int, int]) -> int:
         """Return one for the whole image and one for each window that differs in place or fill."""
         return 1 + sum(len(windows) for windows in _distinct(settings, shape[1:]).values())
+
+    def work(self, model: Model, settings: Sequence[SlidingPatchParams], shape: tuple[int, int, int]) -> Work:
+        """Return the share of the network that windows change, or why each is a whole row."""
+        windows = [window for part in _distinct(settings, shape[1:]).values() for window in part]
+        found = saving(model, shape, windows)
+        if found.why_dense:
+            return Work(1.0, f"whole rows, for {found.why_dense}")
+        share = found.incremental / found.dense
+        return Work(share, f"only what a window changes is computed: {share:.0%} of whole rows' multiply-adds")
 
     def maps(self, model: Model, batch: Batch, settings: Sequence[SlidingPatchParams], rng: Rng) -> Tensor:
         """Return maps `[S, N, H, W]`; raises ComponentError where a patch is larger than the images."""

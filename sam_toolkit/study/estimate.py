@@ -33,7 +33,8 @@ _TRIES = 4
 class Line:
     """One group: the settings that one call computes, and its network rows an image with and without sharing.
 
-    `method` is a map metric where the call scores maps, a perturbation where it changes images.
+    `method` is a map metric where the call scores maps, a perturbation where it changes images. `how` says what a row
+    is, where it is not the whole network.
     """
 
     model: str
@@ -43,6 +44,7 @@ class Line:
     rows: int
     rows_alone: int
     seconds: float
+    how: str = ""
 
 
 @dataclass(frozen=True)
@@ -116,11 +118,12 @@ def _costs(study: Study, subjects: tuple[Subject, ...], plan: Plan) -> tuple[Cos
 
 
 def _line(study: Study, subjects: tuple[Subject, ...], group: Group, timings: tuple[float, float]) -> Line:
-    use = study.methods[group.method]
-    seconds = group.rows * timings[use.method.gradients]
+    use, subject = study.methods[group.method], subjects[group.model]
+    work = use.method(group.settings[0]).work(subject.model, group.settings, subject.shape)
+    seconds = group.rows * work.share * timings[use.method.gradients]
     settings = tuple(setting_text(setting, use.default) or "default" for setting in group.settings)
-    name, variant = subjects[group.model].name, study.inputs[group.input].name
-    return Line(name, variant, use.method.name, settings, group.rows, group.alone, seconds)
+    variant = study.inputs[group.input].name
+    return Line(subject.name, variant, use.method.name, settings, group.rows, group.alone, seconds, work.how)
 
 
 def _changing_line(subjects: tuple[Subject, ...], changing: Changing, timings: tuple[float, float]) -> Line:

@@ -24,6 +24,7 @@ def table(found: Estimate, groups: bool = False) -> RenderableType:
     return Together(
         *(_groups(found.groups) if groups else ()),
         _costs(found),
+        *_hows(found.groups),
         f"{found.maps:,} maps of {found.images} images in {found.tasks} tasks on {found.device}.",
         f"Network rows: {found.rows:,}, against {found.rows_alone:,} without sharing ({times:.1f} times as many).",
         f"Store: {found.store_bytes / _MIB:,.0f} MiB. Memory for a batch: {found.memory_bytes / _MIB:,.0f} MiB.",
@@ -42,6 +43,12 @@ def _groups(lines: tuple[Line, ...]) -> Iterator[RenderableType]:
         yield Padding(Text(f"{line.method}: {_counted(line.rows, 'row')}{alone}"), (0, 0, 0, 2))
         yield Padding(Text("; ".join(line.settings), style="dim"), (0, 0, 0, 4))
     yield Text()
+
+
+def _hows(lines: tuple[Line, ...]) -> Iterator[Text]:
+    """Yield what the rows of each model and method are, where they are not the whole network."""
+    for text in dict.fromkeys(f"{line.method} on {line.model}: {line.how}." for line in lines if line.how):
+        yield Text(text)
 
 
 def _counted(number: int, thing: str) -> str:

@@ -9,6 +9,7 @@ import pytest
 from nets import colour_net
 from rich.console import Console
 from study.small import STUDY, images
+from torch import nn
 
 from sam_toolkit.api import photos_of
 from sam_toolkit.registry import default_registry
@@ -23,8 +24,8 @@ SAMPLES = {"smoothgrad": {"samples": [50, 100, 200, 500, 800], "default": {"samp
 SPREADS = {"smoothgrad": {"spread": [0.1, 0.2], "samples": 50, "default": {"spread": 0.2}}}
 
 
-def small(**changes: Any) -> Study:
-    given = {"models": {"net": colour_net()}, "photos": photos_of(images(2))}
+def small(net: nn.Module | None = None, **changes: Any) -> Study:
+    given = {"models": {"net": net or colour_net()}, "photos": photos_of(images(2))}
     return load_study({**STUDY, "methods": [SAMPLES, SPREADS], **changes}, default_registry(False), **given)
 
 
@@ -33,8 +34,8 @@ def costs(**changes: Any) -> list[Cost]:
     return method_costs(study, prepare(study, "cpu", Forgetful()))
 
 
-def estimated(**changes: Any) -> Estimate:
-    return estimate(small(**changes), "cpu")
+def estimated(net: nn.Module | None = None, **changes: Any) -> Estimate:
+    return estimate(small(net, **changes), "cpu")
 
 
 def test_the_experiments_of_a_method_are_priced_together_and_apart():
@@ -53,6 +54,20 @@ def test_an_input_that_no_comparison_of_the_method_asks_for_costs_nothing():
     along = [{"along": "settings", "metrics": ["ssim"]}, {"along": "inputs", "of": ["gradient"], "metrics": ["ssim"]}]
     found = costs(methods=[SAMPLES, "gradient"], inputs=["clean", "gaussian-noise"], compare=along, reruns=0)
     assert found == [Cost("smoothgrad", 800, 1650), Cost("gradient", 2, 2)]
+
+
+def test_a_plan_says_what_a_row_of_sliding_patch_is():
+    patch = {"sliding-patch": {"patch": [5, 9], "stride": 9, "default": {"patch": 5}}}
+    hooked = colour_net()
+    hooked[2].register_forward_hook(lambda *_: None)
+    for net, how in ((colour_net(), "only what a window changes is computed: "), (hooked, "whole rows, for MaxPool2d")):
+        found = estimated(net, methods=[patch, "gradient"])
+        lines = {line.method: line for line in found.groups}
+        assert lines["sliding-patch"].how.startswith(how)
+        assert lines["gradient"].how == ""
+        console = Console(file=StringIO(), width=400)
+        console.print(table(found))
+        assert f"sliding-patch on net: {how}" in console.file.getvalue()
 
 
 def test_costs_add_up_to_the_estimate():
