@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol, Self, TypeVar
 
@@ -69,12 +69,24 @@ def problems(error: ValidationError, params: type[Params]) -> list[str]:
 
 def digest(*parts: bytes | str) -> str:
     """Return the 32 hexadecimal digits of a BLAKE2b hash of `parts`, each length-prefixed."""
-    state = hashlib.blake2b(digest_size=16)
+    return next(digests(parts, [()]))
+
+
+def digests(first: Iterable[bytes | str], rests: Iterable[Iterable[bytes | str]]) -> Iterator[str]:
+    """Yield the digest of the parts `first` and those of each of `rests`; what is common is hashed once."""
+    common = hashlib.blake2b(digest_size=16)
+    _hash(common, first)
+    for rest in rests:
+        state = common.copy()
+        _hash(state, rest)
+        yield state.hexdigest()
+
+
+def _hash(state: hashlib.blake2b, parts: Iterable[bytes | str]) -> None:
     for part in parts:
         data = part.encode() if isinstance(part, str) else part
         state.update(len(data).to_bytes(8, "little"))
         state.update(data)
-    return state.hexdigest()
 
 
 def tensor_digest(tensor: Tensor) -> str:

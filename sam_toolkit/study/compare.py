@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sam_toolkit.component import PairMetric
+from sam_toolkit.component import PairMetric, PairScores
 from sam_toolkit.rng import Rng
 from sam_toolkit.study.grouping import groups
-from sam_toolkit.study.keys import score_key
+from sam_toolkit.study.keys import score_keys
 from sam_toolkit.study.prepare import Subject
 from sam_toolkit.study.spec import MetricUse, Study
 from sam_toolkit.study.stacks import Stack, stacks
@@ -33,7 +33,7 @@ def pair_keys(metric: type[PairMetric[Any]], setting: Params, stack: Stack) -> l
 
 def _keys(metric: type[PairMetric[Any]], setting: Params, treatment: Treatment, stack: Stack) -> list[str]:
     how = () if treatment == _USUAL else (treatment.canonical(),)
-    return [score_key(metric, setting, *how, stack.other(line), line.key) for line in stack.lines]
+    return score_keys(metric, setting, how, ((stack.other(line), line.key) for line in stack.lines))
 
 
 def compare(study: Study, subjects: tuple[Subject, ...], store: Store, advance: Callable[[str], None]) -> None:
@@ -102,9 +102,15 @@ def _scores(
             result = metric.compare(metric.prepare(maps, settings), pairs, settings)
             for s, setting in enumerate(settings):
                 for n, stack in enumerate(chunk):
-                    for p, key in enumerate(_keys(use.metric, setting, treatment, stack)):
-                        extras = {name: float(values[s, p, n]) for name, values in result.extras.items()}
-                        yield Score(key, float(result.values[s, p, n]), extras)
+                    scores = result.each(lambda stacked, s=s, n=n: stacked[s, :, n])  # type: ignore[misc]
+                    yield from _listed(_keys(use.metric, setting, treatment, stack), scores)
+
+
+def _listed(keys: Sequence[str], scores: PairScores) -> Iterator[Score]:
+    """Yield the scores `[P]` of the pairs that have these keys."""
+    extras = {name: values.tolist() for name, values in scores.extras.items()}
+    for place, (key, value) in enumerate(zip(keys, scores.values.tolist(), strict=True)):
+        yield Score(key, value, {name: values[place] for name, values in extras.items()})
 
 
 def _raw_maps(study: Study, subject: Subject, store: Store, stack: Stack) -> Tensor:

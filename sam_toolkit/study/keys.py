@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sam_toolkit.component import Component
 from sam_toolkit.study.spec import InputUse
-from sam_toolkit.types import Params, digest
+from sam_toolkit.types import Params, digest, digests
 
 
 def map_key(
@@ -27,6 +28,13 @@ def variant_text(use: InputUse) -> str:
 def score_key(component: type[Component[Any]], params: Params, *keys: str) -> str:
     """Return the key of a metric's value for the maps (or random maps, or images) that `keys` name."""
     return digest("score", *_identity(component, params), *keys)
+
+
+def score_keys(
+    component: type[Component[Any]], params: Params, how: Sequence[str], pairs: Iterable[tuple[str, str]]
+) -> list[str]:
+    """Return the key of a metric's value for each pair of maps, which were treated as `how` says first."""
+    return list(digests(("score", *_identity(component, params), *how), pairs))
 
 
 def _identity(component: type[Component[Any]], params: Params) -> tuple[str, str, str, str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -36,15 +37,20 @@ def provenance(study: Study, subjects: tuple[Subject, ...], device: str) -> dict
     }
 
 
+def _version(name: str) -> str:
+    """Return the version of the distribution of that name, or else of that which an import of the name leads to."""
+    for distribution in _candidates(name):
+        with suppress(importlib.metadata.PackageNotFoundError):
+            return importlib.metadata.version(distribution)
+    return "not packaged"
+
+
+def _candidates(name: str) -> Iterator[str]:
+    yield name
+    yield from _distributions().get(name, [])[:1]
+
+
 @cache
 def _distributions() -> Mapping[str, list[str]]:
     """Return the distributions of each importable package; it reads the list of files of all that is installed."""
     return importlib.metadata.packages_distributions()
-
-
-def _version(name: str) -> str:
-    found = _distributions().get(name, [name])
-    try:
-        return importlib.metadata.version(found[0])
-    except importlib.metadata.PackageNotFoundError:
-        return "not packaged"

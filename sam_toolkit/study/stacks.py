@@ -137,18 +137,18 @@ _Lines = tuple[str, str, list[Line]]
 def _along_settings(place: _Place, comparison: Comparison) -> _Lines:
     use = place.use
     if comparison.pairs:
-        pairs = combinations(use.settings, 2)
-        return "", _EACH_OTHER, [line for one, other in pairs for line in _pair_of_settings(place, one, other)]
+        pairs = combinations([(setting, place.key(setting)) for setting in use.settings], 2)
+        return "", _EACH_OTHER, [line for one, other in pairs for line in _pair_of_settings(use, one, other)]
     label = setting_text(use.default, None, only=tuple(use.axes))
     return place.key(use.default), label, [_setting_line(place, setting) for setting in use.settings[1:]]
 
 
-def _pair_of_settings(place: _Place, one: Params, other: Params) -> Iterator[Line]:
-    """Yield the line of two settings that differ in one hyperparameter; nothing for others."""
-    changed = _changed(place.use, one, other)
+def _pair_of_settings(use: MethodUse, one: tuple[Params, str], other: tuple[Params, str]) -> Iterator[Line]:
+    """Yield the line of two settings, each with its key, that differ in one hyperparameter; nothing for others."""
+    changed = _changed(use, one[0], other[0])
     if len(changed) == 1:
-        first, second = (value_text(getattr(setting, changed[0])) for setting in (one, other))
-        yield Line("value", place.key(other), changed[0], f"{first}{VERSUS}{second}", against=place.key(one))
+        first, second = (value_text(getattr(setting, changed[0])) for setting, _ in (one, other))
+        yield Line("value", other[1], changed[0], f"{first}{VERSUS}{second}", against=one[1])
 
 
 def _setting_line(place: _Place, setting: Params) -> Line:
