@@ -158,7 +158,10 @@ def _images(node: Node, registry: Registry) -> ImagesUse | None:
 
 
 def _image_source(node: Node, registry: Registry) -> type[ImageSource[Any]] | None:
-    """Return the source that a string names, or the one key of a mapping that is a source's name."""
+    """Return the source that a string names, or the one key of a mapping that is a source's name.
+
+    A key that is a source's name too may be a field of the one that another key names.
+    """
     if isinstance(node.value, str):
         return lookup(node, ImageSource, node.value, registry)
     if not isinstance(node.value, dict):
@@ -166,8 +169,9 @@ def _image_source(node: Node, registry: Registry) -> type[ImageSource[Any]] | No
         return None
     known = components(registry, ImageSource)
     named = [key for key in node.value if key in known]
-    if len(named) == 1:
-        return known[named[0]]
+    having = [key for key in named if known[key].Params.model_fields.keys() >= {*named} - {key}]
+    if len(having) == 1:
+        return known[having[0]]
     hints = "" if named else "".join(near(key, known) for key in node.value)
     got = ", ".join(named or node.value) or "none"
     node.refuse(f"one key must name an image source ({', '.join(known)}); got {got}.{hints}{failures(registry)}")

@@ -11,8 +11,10 @@ import pytest
 from PIL import Image
 
 from sam_toolkit.errors import ComponentError, ImageError
+from sam_toolkit.registry import default_registry
 from sam_toolkit.sources import Dataset, dataset_files
 from sam_toolkit.sources.dataset_facts import DATASETS
+from sam_toolkit.study.resolve import load_study
 
 FASHION = DATASETS["fashion-mnist"].home
 
@@ -127,6 +129,14 @@ def test_cifar10_is_read_from_a_folder_for_each_class_in_one_order(classes):
     assert image.shape == (3, 32, 32)
     with Image.open(photos[0].source) as picture:
         assert np.array_equal((image * 255).round().permute(1, 2, 0).numpy(), np.asarray(picture))
+
+
+def test_a_study_may_name_its_folder(classes):
+    images = {"dataset": "cifar10", "folder": classes}
+    study = load_study(
+        {"models": ["mnist-regular"], "images": images, "methods": ["gradient"]}, default_registry(False)
+    )
+    assert study.images.source.params == Dataset(**images).params
 
 
 def test_a_class_without_images_is_named(classes):
