@@ -141,7 +141,8 @@ def test_a_planted_difference_is_found_with_its_floors_and_sign():
     assert found.sign == 1
     assert answers(parts, kinds=("regular", "robust"))[1].sign == -1
     assert moved.sign == 1
-    assert moved.effect.mean == pytest.approx((1 - moved.level.similarity) / (1 - moved.level.random), abs=0.02)
+    assert moved.effect.mean == pytest.approx(1 - moved.level.similarity)
+    assert moved.share == pytest.approx(0.5 / 0.9, abs=0.05)
 
 
 def test_one_training_that_disagrees_leaves_the_question_open():

@@ -12,7 +12,7 @@ from sam_toolkit.errors import StoreError
 from sam_toolkit.study.findings import Interval
 from sam_toolkit.study.results import Results
 from sam_toolkit.study.scores import Compared, compared
-from sam_toolkit.study.statistics import Values, image_mean, index, interval, signed_rank
+from sam_toolkit.study.statistics import Values, image_mean, interval, signed_rank
 
 LEVEL = 0.05
 _NAME = re.compile(r"(?:(.+)-)?(regular|robust|noise)(-\d+)?")
@@ -82,13 +82,13 @@ class Difference:
 
 @dataclass(frozen=True)
 class Movement:
-    """How far maps of one kind of network move, from equal to a rerun's (0) to unrelated (1).
+    """How far maps of one kind of network move: by how much less alike they are than a rerun's.
 
     Attributes:
         level: over trainings and images; the floor is 1 where the seed itself was varied.
-        effect: the sensitivity index, over images, of the mean over trainings.
-        trainings: by how much each training's mean similarity is below its floor.
-        p: of Wilcoxon's signed ranks of what the similarity is below the floor by, paired by image.
+        effect: rerun's similarity less the maps', over images, of the mean over trainings.
+        trainings: the mean over images of each training.
+        p: of Wilcoxon's signed ranks, paired by image.
         corrected: after Holm's correction over all tests of the page.
     """
 
@@ -105,6 +105,11 @@ class Movement:
     def sign(self) -> int:
         """Return 1 where maps move more than with another seed, -1 where they move less, else 0."""
         return sign((self.effect,), self.corrected, self.trainings)
+
+    @property
+    def share(self) -> float:
+        """Return the effect as a share of the way from a rerun's map to a random one: 0 to 1, of means."""
+        return self.effect.mean / (self.level.rerun - self.level.random)
 
 
 def sign(intervals: Sequence[Interval], corrected: float, trainings: Sequence[float]) -> int:
@@ -144,10 +149,9 @@ def movements(data: str, results: Results, kind: str) -> Iterator[Movement]:
             _check(data, question, items)
             side = _Side.of(items, question)
             below = side.floors - side.scores
-            share = image_mean(index(side.scores, side.floors, side.randoms).T)
             trainings = tuple(image_mean(below).tolist())
-            p = signed_rank(below.mean(axis=0))
-            yield Movement(data, question, kind, side.level, interval(share), trainings, p)
+            by_image = below.mean(axis=0)
+            yield Movement(data, question, kind, side.level, interval(by_image), trainings, signed_rank(by_image))
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from typing import TypeVar
 
 import numpy as np
 from averages import Chance, averages, chance
-from claims import CLAIMS, claims_table
+from claims import CLAIMS, Item, by_method, claims_table
 from differences import Difference, Movement, differences, movements
 from prose import ACCURACY, DETAILS, HEAD, LIMITS, PAIRS, SMOOTHING
 from recipes import KINDS
@@ -130,10 +130,11 @@ def page(parts: Sequence[Part], missing: dict[str, str]) -> str:
     closer = [item for part in parts for item in smoothing(part.data, part.results)]
     hidden = [item for part in parts for item in averages(part.data, part.results, part.chance, "regular")]
     moved, found, closer = corrected(moved, found, closer)
-    tests = sum(len(items) for items in (moved, found, closer))
-    sections = [HEAD, *_material(parts, missing, tests)]
+    items: list[Item] = [*moved, *found, *closer, *hidden]
+    sections = [HEAD, *_material(parts, missing, len(items) - len(hidden))]
     for title, claims in CLAIMS.items():
-        sections += [f"## {title}", claims_table([*moved, *found, *closer, *hidden], claims)]
+        sections += [f"## {title}", claims_table(items, claims)]
+    sections += ["## Robust against regular, method by method", claims_table(items, by_method(items))]
     sections += [LIMITS, "## Details", DETAILS, *_details(moved, found)]
     if closer:
         sections += ["### Smoother maps and the robust twin's gradient", SMOOTHING, smoothing_table(closer)]

@@ -22,7 +22,9 @@ How to read it:
   Wilcoxon's signed ranks, paired by image, have p < .05 after Holm's correction over every test on this page; and each
   training (each pair of networks of one seed) says so by itself. It is *against* where all of that is so with the other
   sign. Anything else is open.
-- *Least* and *most* are the tests with the smallest and the largest effect, whatever their verdict."""
+- *Least* and *most* are the tests with the smallest and the largest effect, whatever their verdict: the effect with its
+  interval, and in brackets what it comes from with its floors, for the first kind of network less the second. The other
+  tests stand under Details."""
 
 LIMITS = """## What cannot be tested here
 
@@ -33,12 +35,14 @@ LIMITS = """## What cannot be tested here
 - Whether it is attacks that matter, or what attacks do to smoothness or accuracy: the networks trained with noise tell
   one of these apart, not all.
 - Sizes: images are small, and the study's patches, masks and blurs were scaled with them. What methods that ask many
-  times say here rests on the first images of those that the gradients have; the study itself says 500 for them too."""
+  times say here rests on the first images of those that the gradients have: more images (`--images`) may answer what is
+  open here, and the study itself says 500 for all."""
 
-DETAILS = """Floors are in brackets: reruns with another seed (- where nothing is drawn), random maps. *Index* is
-(rerun - similarity) / (rerun - random): 0 where maps move no more than with another seed, 1 where they are as unrelated
-as noise; where the seed itself was varied, the rerun counts as 1. *Over random* is the difference of what similarities
-exceed those to random maps by. *Trainings* are those in which the difference is above 0; *p* is after correction."""
+DETAILS = """Floors are in brackets: reruns with another seed (- where nothing is drawn), random maps. *Below rerun*
+is how much less alike maps are than those of a rerun, which counts as 1 where the seed itself was varied; *share* is
+that as a part of the way to a random map, of means. Fewer samples are the first of more samples, so that such maps
+can be more alike than reruns. *Over random* is the difference of what similarities exceed those to random maps by.
+*Trainings* are those in which the difference is above 0; *p* is after correction."""
 
 SMOOTHING = """SAM compared smoother maps of a regular network with the plain gradient of its robust twin. *Gain* is the
 similarity of the map to it, less that of the regular network's own gradient."""

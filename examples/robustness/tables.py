@@ -36,10 +36,17 @@ def network_table(names: Iterable[str]) -> str:
 def movement_table(found: Sequence[Movement]) -> str:
     """Return how far maps move, one by one: level, index, test."""
     rows = [
-        [varied(item.question), item.question.metric, level(item.level), span(item.effect), *_test(item)]
+        [
+            varied(item.question),
+            item.question.metric,
+            level(item.level),
+            ends(item.effect),
+            f"{item.share:.0%}",
+            *_test(item),
+        ]
         for item in found
     ]
-    return table(["varied", "metric", "similarity", "index", *_TEST, "moves"], rows)
+    return table(["varied", "metric", "similarity", "below rerun", "share", *_TEST, "moves"], rows)
 
 
 def difference_table(found: Sequence[Difference]) -> str:
