@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from torch import Tensor, nn
 
 from sam_toolkit.base import Component, Grouped
+from sam_toolkit.bounding import Chain, Explained, Kept
 from sam_toolkit.errors import ComponentError
 from sam_toolkit.images import Photo
 from sam_toolkit.model import Model
 from sam_toolkit.pairing import Grid, PairScores, compare_all, compare_two, grid_of
+from sam_toolkit.promises import MapFacts, Work
 from sam_toolkit.rng import Rng
 from sam_toolkit.types import Batch, Params
 
@@ -32,32 +34,6 @@ __all__ = [
 P = TypeVar("P", bound=Params)
 
 
-@dataclass(frozen=True)
-class MapFacts:
-    """What a method promises of its maps: scaling and SSIM's data range follow from it.
-
-    Attributes:
-        signed: whether evidence against the target is negative.
-        value_range: bounds that hold by construction, or None.
-    """
-
-    signed: bool = True
-    value_range: tuple[float, float] | None = None
-
-
-@dataclass(frozen=True)
-class Work:
-    """What a method's network rows cost on a model.
-
-    Attributes:
-        share: of the multiply-adds of as many whole rows.
-        how: in words, where there is more to say than that every row is a whole one.
-    """
-
-    share: float = 1.0
-    how: str = ""
-
-
 class Method(Grouped[P]):
     """An attribution method: images and targets in, one float32 map `[H, W]` an image out."""
 
@@ -68,6 +44,21 @@ class Method(Grouped[P]):
     @abstractmethod
     def maps(self, model: Model, batch: Batch, settings: Sequence[P], rng: Rng) -> Tensor:
         """Return maps `[S, N, H, W]` of settings that agree in every field but those that `shares` names."""
+
+    def explained(self, model: Model, batch: Batch, settings: Sequence[P], rng: Rng) -> Explained:
+        """Return what `maps` does, at the same cost, with what `bounds` needs of each map later."""
+        return Explained(self.maps(model, batch, settings, rng))
+
+    def bounds(self, before: Kept, after: Kept, reruns: Sequence[tuple[Kept, Kept]], rng: Rng) -> Chain | None:
+        """Return how far an attribution moved and can move between two maps of one photograph; None: nothing is known.
+
+        Args:
+            before: what was kept beside one map.
+            after: beside the other.
+            reruns: pairs of maps that differ in nothing but the draw, for the floor.
+            rng: the one that the maps were computed with.
+        """
+        return None
 
     @abstractmethod
     def rows(self, settings: Sequence[P], shape: tuple[int, int, int]) -> int:

@@ -23,6 +23,7 @@ LAYERS = (
     ("model",),
     ("softplus", "incremental"),
     ("fills", "smoothing"),
+    ("bounding", "promises"),
     ("study.findings",),
     ("study.results",),  # plain values, which reports read
     ("study.statistics",),

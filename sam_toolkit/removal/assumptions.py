@@ -29,7 +29,7 @@ class Assumption(StrEnum):
     VARIATION = "that law moves with the players shown no faster than by the constants given"
     GAUSSIAN = "inputs are Gaussian with the covariance given"
     SUPREMUM = "no score exceeds B in size"
-    OSCILLATION = "the largest and the smallest score lie no further apart than given"
+    OSCILLATION = "the largest and the smallest score lie no further apart than given, 1 for probabilities"
     SAME_LAW = "what stands in for removed players does not depend on the model"
     EVERYWHERE = "the models differ by at most the distance given at every input, far from the data too"
     ON_DOMAIN = (

@@ -20,6 +20,7 @@ class Change(StrEnum):
     WHOLE = "whole input"
     """|change of v_S| <= g |delta|: what stands in for the others changes too."""
     MODEL = "model"
+    SCORE = "range of scores"
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,12 @@ def model_change(
     # Scores differ by their range at most; with more, a larger share inside than Q could allow a larger change.
     value, sharper = (product(inside, min(distance, most)) + most * (1 - inside) for most in (high, low))
     return Limit(value, sharper, Change.MODEL, (Assumption.SAME_LAW, Assumption.ON_DOMAIN, *_range(oscillation)))
+
+
+def within_range(oscillation: float = 1.0) -> Limit:
+    """Return the limit that always holds: values differ by the range of scores at most, that of probabilities 1."""
+    _check("oscillation", oscillation)
+    return Limit(oscillation, oscillation, Change.SCORE, (Assumption.OSCILLATION,))
 
 
 def product(first: float, second: float) -> float:

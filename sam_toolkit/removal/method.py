@@ -7,10 +7,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from sam_toolkit.bounding import Chain, Explained, Kept
 from sam_toolkit.component import MapFacts, Method
 from sam_toolkit.model import Model
-from sam_toolkit.removal.estimators import Draw
+from sam_toolkit.removal.changes import change, kept, masks_of
 from sam_toolkit.removal.games import Evaluator, Game
+from sam_toolkit.removal.operators import Operator
 from sam_toolkit.removal.params import Look, RemovalParams, Run
 from sam_toolkit.removal.players import patches
 from sam_toolkit.removal.removals import Removal, Scene
@@ -55,30 +57,42 @@ class RemovalBased(Method[RemovalParams]):
 
     def maps(self, model: Model, batch: Batch, settings: Sequence[RemovalParams], rng: Rng) -> Tensor:
         """Return maps `[S, N, H, W]`, each part painted with its attribution."""
+        return self.explained(model, batch, settings, rng).maps
+
+    def explained(self, model: Model, batch: Batch, settings: Sequence[RemovalParams], rng: Rng) -> Explained:
+        """Return the maps with the values of the masks that each was made of."""
         maps = torch.empty(len(settings), len(batch), *batch.images.shape[-2:], device=model.device)
+        beside: list[list[dict[str, Tensor]]] = [[{} for _ in range(len(batch))] for _ in settings]
         for look, own in _by_look(settings).items():
             removal = look.removal(model)
             for image in range(len(batch)):
                 one = batch.select([image])
                 scene = Scene(model, one, look.parts(one), rng)
-                values = _attributions(scene, removal, [settings[index] for index in own])
-                maps[own, image] = scene.players.paint(values).to(maps)
-        return maps
+                plays = _plays(scene, removal, [settings[index] for index in own])
+                for index, (operator, values) in zip(own, plays, strict=True):
+                    maps[index, image] = scene.players.paint(operator.apply(values)).to(maps)
+                    beside[index][image] = kept(scene, settings[index], values)
+        return Explained(maps, beside)
+
+    def bounds(self, before: Kept, after: Kept, reruns: Sequence[tuple[Kept, Kept]], rng: Rng) -> Chain | None:
+        """Return how far one setting's attributions moved and can move; None where their parts are others."""
+        return change(before, after, reruns, rng)
 
 
-def _attributions(scene: Scene, removal: Removal, settings: Sequence[RemovalParams]) -> Tensor:
-    """Return the attributions `[S, d]` of settings that cut and fill alike, from one game."""
-    designs = {one: one.design(_draw(one, scene)) for one in settings if not one.enumerates}
+def _plays(scene: Scene, removal: Removal, settings: Sequence[RemovalParams]) -> list[tuple[Operator, Tensor]]:
+    """Return the operators of settings that cut and fill alike, with the values of their masks in one game."""
+    (image_id,) = scene.batch.ids
+    designs = {one: one.design(masks_of(one, scene.rng, image_id)) for one in settings if not one.enumerates}
     evaluator = Evaluator(scene, removal, settings[0].score)
     if len(designs) < len(settings):
         game = Game(scene.players.count, evaluator.all())
     else:
         masks = torch.cat([designs[one].masks for one in _longest(settings)])
         game = Game(scene.players.count, evaluator.of(masks), masks)
-    return torch.stack([
-        designs[one].operator.apply(game.of(designs[one].masks)) if one in designs else one.whole().apply(game.values)
+    return [
+        (designs[one].operator, game.of(designs[one].masks)) if one in designs else (one.whole(), game.values)
         for one in settings
-    ])  # fmt: skip
+    ]
 
 
 def _by_look(settings: Sequence[RemovalParams]) -> dict[Look, list[int]]:
@@ -104,10 +118,3 @@ def _longest(settings: Sequence[RemovalParams]) -> list[RemovalParams]:
         if run not in found or setting.samples > found[run].samples:
             found[run] = setting
     return list(found.values())
-
-
-def _draw(setting: RemovalParams, scene: Scene) -> Draw:
-    stream, (image_id,) = scene.rng.child("masks", setting.seed), scene.batch.ids
-    if setting.draws == "independent":
-        stream = stream.child(setting.samples)
-    return lambda index: stream.generator(image_id, index)

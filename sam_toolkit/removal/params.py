@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
+from torch import Tensor
 
 from sam_toolkit.fills import Fill, Filling
 from sam_toolkit.methods.superpixels import Slic
@@ -77,6 +78,12 @@ class RemovalParams(Params):
     kernel_width: float | None = field(None, gt=0, help="of lime: width of the kernel; default: 0.25, or 0.75 sqrt(d)")
     ridge: float = field(0.0, ge=0, help="of lime: penalty on the squared coefficients, against all subsets")
     score: Score = field("probability", help="what is predicted: the target's logit or its probability")
+    lipschitz: Annotated[float, Field(gt=0)] | Literal["layers"] | None = field(
+        None,
+        help="for bounds on changes of the input, beside which the map is the same: a Lipschitz constant of the score "
+        "that you answer for, a unit of Euclidean length of images in [0, 1]; layers: the product over the network's "
+        "layers, a minute a network of 224 pixels; none: bounds end with the values that were evaluated",
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -99,6 +106,11 @@ class RemovalParams(Params):
         """Return whether anything is drawn."""
         noise = self.fill == "noise" and self.background is None
         return noise or (self.summary in _ESTIMATORS and not self.enumerates)
+
+    @property
+    def fixed(self) -> bool:
+        """Return whether what stands for what is removed is the same for a changed image."""
+        return self.fill != "blur" if self.background is None else self.background.nearest is None
 
     def whole(self) -> Summary:
         """Return the summary over all subsets."""
@@ -169,11 +181,8 @@ class Look(NamedTuple):
         if self.slic is None:
             height, width = batch.images.shape[-2:]
             return patches((height, width), self.players)
-        (image,) = batch.images
-        if batch.origins:
-            (origin,) = batch.origins
-            image = origin.image(origin.picture())
-        return superpixels(image, self.slic, self.players)
+        image = photograph(batch)
+        return superpixels(batch.images[0] if image is None else image, self.slic, self.players)
 
     @property
     def draws(self) -> int:
@@ -185,6 +194,14 @@ class Look(NamedTuple):
         if isinstance(self.hiding, BackgroundParams):
             return self.hiding.removal(model)
         return Baseline(self.hiding.fill, self.hiding.blur_sigma or 1.0, self.hiding.seed or 0)
+
+
+def photograph(batch: Batch) -> Tensor | None:
+    """Return the image `[C, H, W]` that the one of a batch was before it was perturbed; None where nobody knows."""
+    if not batch.origins:
+        return None
+    (origin,) = batch.origins
+    return origin.image(origin.picture())
 
 
 class Run(NamedTuple):

@@ -35,6 +35,7 @@ def render(results: Results) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415 - with matplotlib, seconds of import
     from markupsafe import Markup  # noqa: PLC0415
 
+    from sam_toolkit.reports.bounds import magnitude  # noqa: PLC0415
     from sam_toolkit.reports.page import bracket, extras_text, interval_text, page_of  # noqa: PLC0415
 
     environment = Environment(
@@ -55,6 +56,7 @@ def render(results: Results) -> str:
             "prose": _prose,
             "ranked": ranked,
             "chance": chance,
+            "magnitude": magnitude,
         }
     )
     return environment.get_template("report.html.j2").render(

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sam_toolkit.reports.advice import advice
+from sam_toolkit.reports.bounds import BoundTable, bound_tables
 from sam_toolkit.reports.curves import CHANCE
 from sam_toolkit.reports.drawing import svg
 from sam_toolkit.reports.figures import similarity_figure, stability_figure, verdict_figure
@@ -94,6 +95,7 @@ class Section:
     accuracies: tuple[Accuracy, ...]
     agreements: tuple[Agreement, ...]
     tests: tuple[PairedTest, ...]
+    bounds: tuple[BoundTable, ...]
     plates: tuple[Plate, ...]
 
     @property
@@ -227,6 +229,7 @@ def _section(results: Results, experiment: Experiment, gallery: Gallery) -> Sect
         tuple(_accuracies(results, experiment)),
         tuple(item for item in results.findings.agreements if item.experiment == experiment.index),
         tuple(item for item in results.findings.tests if item.experiment == experiment.index),
+        tuple(bound_tables([item for item in results.bounds if item.experiment == experiment.index])),
         tuple(gallery.plates(results, experiment.index)),
     )
 

@@ -10,7 +10,15 @@ from typing import Any, get_type_hints
 
 from sam_toolkit.component import Reporter
 from sam_toolkit.study.findings import Advice, Agreement, Interval, PairedTest, Rank
-from sam_toolkit.study.results import AccuracySummary, InputSummary, Results, Row, Sensitivity, ValueSummary
+from sam_toolkit.study.results import (
+    AccuracySummary,
+    BoundedChange,
+    InputSummary,
+    Results,
+    Row,
+    Sensitivity,
+    ValueSummary,
+)
 from sam_toolkit.types import Params
 
 
@@ -26,6 +34,31 @@ class _AccuracyRow:
     image: str
     score: float
     map: str
+
+
+@dataclass(frozen=True)
+class _BoundRow:
+    """One bound on the change between two maps."""
+
+    model: str
+    experiment: int
+    method: str
+    along: str
+    factor: str
+    value: str
+    reference: str
+    image: str
+    measured: float
+    floor: float
+    step: int
+    bound: str
+    at_most: float
+    tightness: float
+    certified: bool
+    origin: str
+    assumptions: tuple[str, ...]
+    map: str
+    reference_map: str
 
 
 @dataclass(frozen=True)
@@ -48,6 +81,7 @@ _TABLES = {
     "accuracy": _Table(AccuracySummary, ("per_image", "maps")),
     "accuracy-rows": _Table(_AccuracyRow),
     "inputs": _Table(InputSummary, ("per_image",)),
+    "bounds": _Table(_BoundRow),
 }
 
 
@@ -89,6 +123,10 @@ class CsvReport(Reporter[Params]):
 
     `inputs.csv`, what perturbations say of the images that they changed: model, input, says (what is counted:
     "succeeded"), `value` with its interval as above.
+
+    `bounds.csv`, one line a bound on the change between two compared maps: places as in `rows.csv`, measured (how far
+    the attribution moved), floor (how far between reruns), step (1, 2, ... along the chain, 0 beside it), bound,
+    at_most, tightness (measured over at_most), certified, origin and assumptions, which are always there.
     """
 
     name = "csv"
@@ -106,6 +144,7 @@ class CsvReport(Reporter[Params]):
             "accuracy": results.accuracies,
             "accuracy-rows": list(_accuracy_rows(results.accuracies)),
             "inputs": results.inputs,
+            "bounds": list(_bound_rows(results.bounds)),
         }
         folder.mkdir(parents=True, exist_ok=True)
         paths = []
@@ -124,6 +163,18 @@ def _accuracy_rows(accuracies: Iterable[AccuracySummary]) -> Iterator[_AccuracyR
         for image, score in item.per_image.items():
             place = (item.model, item.experiment, item.method, item.setting, item.metric)
             yield _AccuracyRow(*place, image, score, item.maps.get(image, ""))
+
+
+def _bound_rows(changes: Iterable[BoundedChange]) -> Iterator[_BoundRow]:
+    for item in changes:
+        place = (item.model, item.experiment, item.method, item.along, item.factor, item.value, item.reference)
+        chain = item.chain
+        steps = [*enumerate(chain.bounds, start=1), *((0, bound) for bound in chain.beside)]
+        for step, bound in steps:
+            yield _BoundRow(
+                *place, item.image, chain.measured, chain.floor, step, bound.name, bound.value, chain.tightness(bound),
+                bound.certified, bound.origin, bound.assumptions, item.map, item.reference_map,
+            )  # fmt: skip
 
 
 def _write(path: Path, header: list[str], lines: Iterable[list[str]]) -> None:

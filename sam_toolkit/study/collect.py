@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from sam_toolkit.study.accuracy import accuracy_rows, accuracy_summaries
+from sam_toolkit.study.bounds import bounded_changes
 from sam_toolkit.study.changed_images import changing_rows, input_summaries
 from sam_toolkit.study.derive import derive
 from sam_toolkit.study.findings import Interval
@@ -51,6 +52,7 @@ def collect(
         study=study.text,
         findings=derive(scores, sensitivity, accuracies, experiments, study.seed),
         inputs=tuple(input_summaries(study, subjects, store.folder)),
+        bounds=tuple(bounded_changes(study, subjects, plan, store)),
     )
 
 

@@ -25,6 +25,11 @@ def variant_text(use: InputUse) -> str:
     return "/".join(_identity(use.perturbation, use.params))
 
 
+def beside_key(key: str, name: str) -> str:
+    """Return the key of the tensor `name` that is kept beside the map of a key."""
+    return f"{key}/{name}"
+
+
 def score_key(component: type[Component[Any]], params: Params, *keys: str) -> str:
     """Return the key of a metric's value for the maps (or random maps, or images) that `keys` name."""
     return digest("score", *_identity(component, params), *keys)

@@ -26,7 +26,14 @@ class DamagedMapsError(StoreError):
     """A file of maps is missing, cut short, or does not hold what its checksum says."""
 
 
-def write_maps(folder: Path, name: str, keys: Sequence[str], maps: Tensor, header: Mapping[str, str]) -> MapFile:
+def write_maps(
+    folder: Path,
+    name: str,
+    keys: Sequence[str],
+    maps: Tensor,
+    header: Mapping[str, str],
+    beside: Mapping[str, Tensor] | None = None,
+) -> MapFile:
     """Write maps `[K, H, W]` as one file of the store at `folder` and return it; any process may call this.
 
     The file is there in whole or not at all. A key that is listed twice is written once.
@@ -37,12 +44,15 @@ def write_maps(folder: Path, name: str, keys: Sequence[str], maps: Tensor, heade
         keys: the K keys of the maps.
         maps: what is written, as float32.
         header: what made the maps, for whoever reads the file without the store.
+        beside: further tensors by keys of their own.
     """
     if maps.dim() != 3 or len(keys) != len(maps) or not keys:
         raise StoreError(
             f"File {name} takes maps [K, H, W] and K > 0 keys; got {list(maps.shape)} and {len(keys)} keys."
         )
     tensors = dict(zip(keys, maps.detach().to("cpu", torch.float32).contiguous(), strict=True))
+    # Maps may keep the same tensor, but a file has each by itself.
+    tensors |= {key: tensor.detach().to("cpu", copy=True).contiguous() for key, tensor in (beside or {}).items()}
     checksum = _contents(header, tensors)
     path = Path("maps", name[:2], name + _SUFFIX)
     data = save(tensors, {**header, _CHECKSUM: checksum})

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 from pydantic import ConfigDict
 from torch import Tensor
 
+from sam_toolkit.bounding import Chain
 from sam_toolkit.study.findings import Findings, Interval
 
 
@@ -156,6 +157,26 @@ class InputSummary:
 
 
 @dataclass(frozen=True)
+class BoundedChange:
+    """How far an attribution moved between two compared maps of one image, and what its method says bounds that.
+
+    The fields but `chain` are those of a `Row`.
+    """
+
+    model: str
+    experiment: int
+    method: str
+    along: str
+    factor: str
+    value: str
+    reference: str
+    image: str
+    chain: Chain
+    map: str = ""
+    reference_map: str = ""
+
+
+@dataclass(frozen=True)
 class Strip:
     """One photograph with its maps along one factor, for one model and experiment.
 
@@ -228,6 +249,7 @@ class Results:
         study: the study file as read, to repeat it; empty where there was none.
         findings: what follows from the scores.
         inputs: what perturbations say of the images that they changed.
+        bounds: of each compared pair of maps whose method knows any.
     """
 
     title: str
@@ -246,3 +268,4 @@ class Results:
     study: str = ""
     findings: Findings = field(default_factory=Findings)
     inputs: tuple[InputSummary, ...] = ()
+    bounds: tuple[BoundedChange, ...] = ()

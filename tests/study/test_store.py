@@ -257,3 +257,15 @@ def test_runs_keep_what_they_were_made_of_and_how_they_ended(folder: Path) -> No
     assert first.finished is not None
     assert first.started <= first.finished
     assert (second.status, second.finished, second.cost) == ("killed", None, {})
+
+
+def test_tensors_beside_maps_come_back_by_name_and_never_among_maps(store: Store) -> None:
+    first, second = keys_of(1)[:2]
+    values = torch.arange(3, dtype=torch.float64)
+    beside = {f"{first}/values": values, f"{first}/parts": torch.tensor(7), f"{second}/values": values}
+    store.record(write_maps(store.folder, "ab" * 16, keys_of(1), maps_of(1), HEADER, beside))
+    for _ in range(2):
+        found = store.beside([first, keys_of(1)[2]])
+        assert {name: tensor.tolist() for name, tensor in found[first].items()} == {"values": [0, 1, 2], "parts": 7}
+        assert list(found) == [first]
+    assert torch.equal(store.maps(keys_of(1)), maps_of(1))
