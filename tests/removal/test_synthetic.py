@@ -22,7 +22,7 @@ CONDITIONAL = {0.0: 0.0364, 0.25: 0.0412, 0.5: 0.0483, 0.75: 0.0560, 1.0: 0.0637
 
 @cache
 def models(correlation):
-    return synthetic.change_of_model(correlation, points=128)
+    return synthetic.change_of_model(correlation, points=64)
 
 
 @cache
