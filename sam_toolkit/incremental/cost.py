@@ -44,9 +44,10 @@ class Costs:
 
     def peak(self, windows: Mapping[fx.Node, Region]) -> int:
         """Return the bytes of a row's largest activation, where some are held as windows."""
+        held = [node for node in (self._program.image, *self._whole) if node in self._bytes]
         return max(
-            size * (windows[node].area if node in windows else math.prod(self._program.shapes[node][-2:]))
-            for node, size in self._bytes.items()
+            self._bytes[node] * (windows[node].area if node in windows else math.prod(self._program.shapes[node][-2:]))
+            for node in held
         )
 
     def windows(self, regions: Mapping[fx.Node, Region]) -> tuple[float, set[fx.Node]]:
