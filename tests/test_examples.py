@@ -90,7 +90,8 @@ def test_shapley_values_move_less_with_weight_decay(weight_decay, how):
     data = weight_decay.load("diabetes")
     models = [weight_decay.train(data, decay) for decay in (0.0, 0.0025, 0.01)]
     rows = data.test[:20]
-    moved = [weight_decay.changes(model, rows, data.players, weight_decay.removal(how, data, 8), 1.0) for model in models]
+    how_removed = weight_decay.removal(how, data, 8)
+    moved = [weight_decay.changes(model, rows, data.players, how_removed, 1.0) for model in models]
     means = [float(each.mean()) for each in moved]
     assert means == sorted(means, reverse=True)
     assert weight_decay.Mean.of(moved[0] - moved[-1]).low > 0
