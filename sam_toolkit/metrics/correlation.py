@@ -13,7 +13,7 @@ def unit_vectors(values: Tensor) -> Tensor:
     # Rounding of the mean may leave a constant vector a length a little above 0.
     constant = values.amax(dim=-1, keepdim=True) == values.amin(dim=-1, keepdim=True)
     length: Tensor = torch.linalg.vector_norm(centred, dim=-1, keepdim=True)
-    return centred / length.masked_fill(constant, torch.nan)
+    return centred.div_(length.masked_fill_(constant, torch.nan))
 
 
 def correlations(units: Tensor, pairs: Tensor) -> Tensor:

@@ -78,7 +78,7 @@ def _descriptor(values: Tensor, cells: Tensor, side: int) -> Tensor:
     torch.sub(values[:, 2:], values[:, :-2], out=right[:, 1:-1])
     down, right = down[:height, :width], right[:height, :width]
     lengths = (down * down).addcmul_(right, right).sqrt_()
-    angles = torch.atan2(down, right).rad2deg_().remainder_(_HALF_TURN)
+    angles = torch.atan2(down, right).rad2deg_().remainder_(_HALF_TURN).nan_to_num_(nan=0.0)  # its length stays NaN
     # An angle that is rounded up to the half turn is in no orientation, as in scikit-image: one more place takes it.
     places = _ORIENTATIONS + 1
     index = angles.mul_(_ORIENTATIONS / _HALF_TURN).int() + places * cells

@@ -57,6 +57,13 @@ def test_a_flat_map_has_no_descriptor() -> None:
     assert HOG().matrix(maps).isnan().tolist() == [[True, True], [True, False]]
 
 
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+def test_a_map_that_is_not_finite_has_no_similarity(value: float) -> None:
+    maps = _maps(32, 32)[:, 0]
+    maps[1, 20, 20] = value
+    assert HOG().matrix(maps).isnan().tolist() == [[False, True, False], [True, True, True], [False, True, False]]
+
+
 @pytest.mark.parametrize(("cell", "advice"), [(11, "smaller cell"), (None, "larger maps")])
 def test_a_map_smaller_than_a_block_is_refused(cell: int | None, advice: str) -> None:
     maps = torch.zeros(2, 32, 32) if cell else torch.zeros(2, 5, 32)
