@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 import torch
@@ -56,8 +56,13 @@ class SmoothGrad(ChannelMethod[SmoothGradParams]):
         longest = max(settings, key=lambda setting: setting.samples)
         targets = batch.targets.repeat_interleave(longest.samples)
         passes = model.gradients(_noisy(model, batch, longest, rng), targets, longest.score)
-        moments = _prefix_moments(passes, longest.samples, {setting.samples for setting in settings})
-        return torch.stack([_map(setting, moments[setting.samples], model) for setting in settings])
+        maps = torch.empty(len(settings), *batch.images[:, 0].shape, device=model.device)
+        wanted = {setting.samples for setting in settings}
+        for image, samples, moments in _prefix_moments(passes, longest.samples, wanted):
+            for place, setting in enumerate(settings):
+                if setting.samples == samples:
+                    maps[place, image] = _map(setting, moments, model)
+        return maps
 
     def rows(self, settings: Sequence[SmoothGradParams], shape: tuple[int, int, int]) -> int:
         """Return the largest number of samples."""
@@ -82,25 +87,25 @@ def _noisy(model: Model, batch: Batch, setting: SmoothGradParams, rng: Rng) -> B
     return build
 
 
-def _prefix_moments(passes: Iterable[tuple[int, Tensor]], samples: int, wanted: set[int]) -> dict[int, Tensor]:
-    """Return, for each number of samples wanted, mean and mean square `[2, N, C, H, W]` of each image's gradients.
+def _prefix_moments(
+    passes: Iterable[tuple[int, Tensor]], samples: int, wanted: set[int]
+) -> Iterator[tuple[int, int, Tensor]]:
+    """Yield, for each image and number of samples wanted, mean and mean square `[2, C, H, W]` of the gradients so far.
 
     Summed row after row in float64, so that the sizes of chunks leave no trace.
     """
-    found: dict[int, list[Tensor]] = {number: [] for number in wanted}
     total = torch.zeros(())
     for first, gradients in passes:
         for row, gradient in enumerate(gradients.double(), first):
-            drawn = row % samples + 1
+            image, before = divmod(row, samples)
             powers = torch.stack([gradient, gradient.square()])
-            total = powers if drawn == 1 else total + powers
-            if drawn in found:
-                found[drawn].append(total / drawn)
-    return {number: torch.stack(moments, dim=1) for number, moments in found.items()}
+            total = powers if before == 0 else total.add_(powers)
+            if before + 1 in wanted:
+                yield image, before + 1, total / (before + 1)
 
 
 def _map(setting: SmoothGradParams, moments: Tensor, model: Model) -> Tensor:
-    """Return the maps `[N, H, W]` from mean and mean square of the gradients at the inputs."""
+    """Return the map `[H, W]` from mean and mean square of the gradients at the inputs."""
     mean, square = moments
     if setting.statistic == "mean":
         values = gradients_in(setting.space, mean, model)
