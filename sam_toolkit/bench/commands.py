@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 
 from sam_toolkit import allocator
+from sam_toolkit.bench.growth_settings import AXES
 from sam_toolkit.bench.settings import DTYPES, OPERATORS, WINDOWS, Settings
+from sam_toolkit.bench.study_settings import LITE, NETWORKS, StudyCase
 from sam_toolkit.errors import BenchError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 _USUAL = Settings()
 
@@ -62,17 +67,90 @@ def _kernel_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def kernels(quick: bool, file: Path | None, **chosen: Any) -> None:
     """Time SSIM, occlusion and LENS against other libraries and plain PyTorch, in one process, in turns."""
     settings = Settings.of(quick, **chosen)
+    _begin(file)
+    from sam_toolkit.bench import run, tables
+
+    console = _headed(settings.device)
+    report = run.run(settings, lambda case: console.print(tables.case_table(case)))
+    if file:
+        _save(report, file)
+
+
+def _begin(file: Path | None) -> None:
+    """Refuse a file that cannot be written, and keep large buffers."""
     if file and not file.absolute().parent.is_dir():
         raise BenchError(f"bench: --json must name a file in a folder that is there; got {file}.")
     allocator.keep_buffers()
-    from sam_toolkit.bench import records, run, tables
+
+
+def _headed(device: str = "cpu") -> Console:
+    """Return a console that has said what the times belong to."""
+    from sam_toolkit.bench import run, tables
 
     console = Console()
-    console.print(tables.heading(run.machine(settings.device), run.versions()))
+    console.print(tables.heading(run.machine(device), run.versions()))
     console.print(run.caution(), style="yellow")
-    report = run.run(settings, lambda case: console.print(tables.case_table(case)))
+    return console
+
+
+def _save(report: BaseModel, file: Path) -> None:
+    from sam_toolkit.bench import records
+
+    records.save(report, file)
+
+
+def _whole_studies(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of all that times whole studies."""
+    file = click.Path(dir_okay=False, path_type=Path)
+    for option in (
+        click.option("--json", "file", type=file, help="Also write all to this file."),
+        click.option("--threads", type=click.IntRange(1), help="CPU threads.  [default: all that PyTorch uses]"),
+        click.option("--quick", is_flag=True, help="Less of everything, for a first look."),
+    ):
+        command = option(command)
+    return command
+
+
+@bench.command()
+@click.option(
+    "--network", "networks", type=click.Choice(NETWORKS), multiple=True, help="May be repeated.  [default: all]"
+)
+@click.option("--workers", type=click.IntRange(0), default=0, help="Processes for our maps; 0: none beside this one.")
+@_whole_studies
+def study(networks: tuple[str, ...], workers: int, quick: bool, threads: int | None, file: Path | None) -> None:
+    """Time the study of SAM on one photograph against the script that a user would write, in its quickest ways."""
+    _begin(file)
+    from sam_toolkit.bench import run, study, study_tables
+    from sam_toolkit.bench.study_records import StudyReport
+
+    console, found = _headed(), []
+    for network in networks or ((LITE,) if quick else NETWORKS):
+        case = StudyCase.of(network, quick, threads=threads or 0, workers=workers)
+        found.append(study.run_case(case, lambda text: console.print(text, style="dim")))
+        console.print(study_tables.study_table(found[-1]))
     if file:
-        records.save(report, file)
+        settings = {"quick": quick, "threads": threads or 0, "workers": workers}
+        machine, versions = run.machine("cpu"), run.versions()
+        _save(StudyReport(machine=machine, versions=versions, settings=settings, studies=tuple(found)), file)
+
+
+@bench.command()
+@click.option("--axis", "axes", type=click.Choice(list(AXES)), multiple=True, help="May be repeated.  [default: all]")
+@_whole_studies
+def sharing(axes: tuple[str, ...], quick: bool, threads: int | None, file: Path | None) -> None:
+    """Measure how rows, time and memory of a study grow with its settings, positions, images and size."""
+    _begin(file)
+    from sam_toolkit.bench import growth, run, study_tables
+    from sam_toolkit.bench.study_records import GrowthReport
+
+    console, found = _headed(), []
+    for grown in growth.growths(axes or tuple(AXES), quick, threads or 0):
+        found.append(grown)
+        console.print(study_tables.growth_table(grown))
+    if file:
+        settings = {"quick": quick, "threads": threads or 0}
+        machine, versions = run.machine("cpu"), run.versions()
+        _save(GrowthReport(machine=machine, versions=versions, settings=settings, growths=tuple(found)), file)
 
 
 @bench.command()

@@ -97,7 +97,7 @@ class Report(_Record):
     cases: tuple[CaseResult, ...]
 
 
-def save(report: Report, path: Path) -> None:
+def save(report: BaseModel, path: Path) -> None:
     """Write the report as JSON.
 
     Raises:

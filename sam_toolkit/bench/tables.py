@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from sam_toolkit.bench.records import CaseResult, Row
+from sam_toolkit.bench.records import Agreement, CaseResult, Row
 
 _UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
 _DIGITS = 100
@@ -49,11 +49,14 @@ def _lines(case: CaseResult) -> Iterator[Text]:
 
 
 def _agreement(row: Row) -> str:
-    if row.agreement is None:
-        return ""
-    same = "" if row.agreement.against == "ours" else f" with its convention ({row.agreement.against})"
-    difference = row.agreement.difference
-    verdict = "result as ours" if row.agreement.holds else "RESULT IS NOT OURS"
+    return "" if row.agreement is None else agreement_text(row.agreement)
+
+
+def agreement_text(agreement: Agreement) -> str:
+    """Return whether a result is ours, in which convention, and how nearly."""
+    same = "" if agreement.against == "ours" else f" with its convention ({agreement.against})"
+    difference = agreement.difference
+    verdict = "result as ours" if agreement.holds else "RESULT IS NOT OURS"
     return f"{verdict}{same}, {f'to {difference:.0e}' if difference else 'exactly'}"
 
 
