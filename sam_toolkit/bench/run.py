@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from sam_toolkit import __version__, allocator, ops
-from sam_toolkit.bench import lens, occlusion, ssim
+from sam_toolkit.bench import lens, occlusion, similarities, ssim
 from sam_toolkit.bench.records import CaseResult, Report
 from sam_toolkit.bench.settings import Settings
 from sam_toolkit.bench.timing import Stopwatch
@@ -30,9 +30,10 @@ _PACKAGES = (
     "kornia",
     "fused-ssim",
     "captum",
+    "lime",
 )
 _IDLE = 0.25  # of the cores, on average over a minute
-_FAMILIES = {"ssim": ssim.cases, "occlusion": occlusion.cases, "lens": lens.cases}
+_FAMILIES = {"ssim": ssim.cases, "occlusion": occlusion.cases, "lens": lens.cases, "similarity": similarities.cases}
 
 
 def run(settings: Settings, show: Callable[[CaseResult], None], stopwatch: Stopwatch | None = None) -> Report:

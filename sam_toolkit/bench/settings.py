@@ -8,7 +8,7 @@ from typing import Any
 
 from sam_toolkit.errors import BenchError
 
-OPERATORS = ("ssim", "occlusion", "lens")
+OPERATORS = ("ssim", "occlusion", "lens", "similarity")
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 WINDOWS = {"5": 5, "7": 7, "gaussian": 11}
 """Names of the windows and their sides in pixels; the Gaussian has a sigma of 1.5."""

@@ -48,7 +48,9 @@ def test_kernels_prints_a_table_a_case_and_writes_all_of_it(file, monkeypatch):
     found = load(file)
     assert done.exit_code == 0
     firsts = ["SSIM", "SSIM", "Hiding", "Replacing,", "Windows", "Map", "Sliding", "Ranks", "Neighbourhoods,",
-              *["Diverse"] * 3, "Top-k", "Kendall's"]  # fmt: skip
+              *["Diverse"] * 3, "Top-k", "Kendall's", "Every", "SSIM", "HOG", "Spearman", "Kendall", "LensSpearman",
+              "LensKendall", "TopKIntersection", "LensRecall", "LensPrecision", "SignAgreement",
+              "MassCentreDistance"]  # fmt: skip
     assert [case.name.split()[0] for case in found.cases] == firsts
     assert all(" ".join(case.name.split()[:3]) in done.stdout for case in found.cases)
     assert "scikit-image" in done.stdout
