@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from sam_toolkit.methods import Rise as Rise
     from sam_toolkit.methods import SlidingPatch as SlidingPatch
     from sam_toolkit.methods import SmoothGrad as SmoothGrad
+    from sam_toolkit.methods.channels import Channels as Channels
+    from sam_toolkit.methods.channels import reduce_channels as reduce_channels
     from sam_toolkit.metrics import HOG as HOG
     from sam_toolkit.metrics import SSIM as SSIM
     from sam_toolkit.metrics import Deletion as Deletion
@@ -100,6 +102,7 @@ _HOME = {
         "GradCam", "Gradient", "GuidedBackprop", "InputXGradient", "IntegratedGradients", "Lime", "LimeParams",
         "MeaningfulPerturbation", "Rise", "SlidingPatch", "SmoothGrad",
     ),
+    "methods.channels": ("Channels", "reduce_channels"),
     "metrics": (
         "Deletion", "EnergyInBox", "HOG", "Insertion", "Kendall", "LensKendall", "LensPrecision", "LensRecall",
         "LensSpearman", "Localization", "LocalizationError", "MassCentreDistance", "PointingGame", "SSIM",
