@@ -44,7 +44,7 @@ LAYERS = (
     ("testing",),
     ("pytest_plugin",),
     ("bench",),
-    ("api", "catalogue", "demo", "doctor", "new_plugin", "progress"),
+    ("api", "catalogue", "demo", "doctor", "drop_ins", "new_plugin", "progress"),
     ("cli",),
     ("",),  # sam_toolkit/__init__.py gives everybody's names, when they are asked for
 )
