@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from sam_toolkit_captum import gradients, layers, neurons, paths, perturbations
+from typing import Any
 
 from sam_toolkit import Method, hookimpl
+from sam_toolkit_captum import gradients, layers, neurons, paths, perturbations
+from sam_toolkit_captum.attributions import SamAttribution
+from sam_toolkit_captum.metrics import hyperparameter_sensitivity, similarity
+from sam_toolkit_captum.occlusion import Occlusion
 
+__all__ = ["Occlusion", "SamAttribution", "hyperparameter_sensitivity", "sam_toolkit_components", "similarity"]
 SAM_TOOLKIT_INTERFACE = 1
 
 
 @hookimpl
-def sam_toolkit_components() -> list[type[Method]]:
+def sam_toolkit_components() -> list[type[Method[Any]]]:
     """Return captum's attributions as methods."""
     modules = (gradients, layers, neurons, paths, perturbations)
     return [

@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 
 import torch
 from captum.attr import Attribution
-from sam_toolkit_captum.hyperparameters import CHANNELS, EXECUTION, SCORE, SEED, hyperparameters, takes_function
-from sam_toolkit_captum.running import Network, attributed, drawing
 from torch import Tensor
 
 from sam_toolkit import Batch, MapFacts, Method, Model, Params, Rng, reduce_channels
+from sam_toolkit_captum.hyperparameters import CHANNELS, EXECUTION, SCORE, SEED, hyperparameters, takes_function
+from sam_toolkit_captum.running import Network, attributed, drawing
 
 Shape = tuple[int, int, int]
 """(C, H, W)."""
@@ -39,7 +39,10 @@ class CaptumMethod(Method[Params]):
         super().__init_subclass__(**kwargs)
         if of is not None:
             cls.attribution = of
-            declared = {"channels": CHANNELS, **({"score": SCORE} if takes_function(of) else {})}
+            declared: dict[str, tuple[Any, Any]] = {
+                "channels": CHANNELS,
+                **({"score": SCORE} if takes_function(of) else {}),
+            }
             declared |= {**({"seed": SEED} if cls.drawn else {}), **cls.declared()}
             cls.Params = hyperparameters(f"{cls.__module__}.{cls.__qualname__}", cls.read(), **declared)
 
@@ -92,7 +95,8 @@ class CaptumMethod(Method[Params]):
             found: Tensor = explain(inputs.clone(), **asked, **self.arguments(setting, inputs), **knobs)
             return found.detach()
 
-        return attributed(model, type(self).__name__, evaluate, len(inputs) * self.passes)
+        found: Tensor = attributed(model, type(self).__name__, evaluate, len(inputs) * self.passes)
+        return found
 
     def portions(self, model: Model, setting: Any, batch: Batch) -> Iterator[list[int]]:
         """Yield the images that are explained together."""

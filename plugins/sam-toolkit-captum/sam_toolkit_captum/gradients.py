@@ -8,11 +8,11 @@ from typing import Any
 import captum.attr
 import torch
 from captum.attr._utils.lrp_rules import EpsilonRule
-from sam_toolkit_captum.base import CaptumMethod, Shape
-from sam_toolkit_captum.running import Network
 from torch import Tensor, nn
 
 from sam_toolkit import field
+from sam_toolkit_captum.base import CaptumMethod, Shape
+from sam_toolkit_captum.running import Network
 
 
 class CaptumSaliency(CaptumMethod, of=captum.attr.Saliency):
@@ -69,7 +69,7 @@ class CaptumLRP(CaptumMethod, of=captum.attr.LRP):
         network.network = deepcopy(network.network)
         for part in network.modules():
             if isinstance(part, nn.Flatten):
-                part.rule = EpsilonRule()  # type: ignore[assignment]
+                part.rule = EpsilonRule()
         return super().built(network, setting, inputs)
 
 

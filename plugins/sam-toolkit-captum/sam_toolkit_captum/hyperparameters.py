@@ -58,7 +58,8 @@ def hyperparameters(owner: str, callables: Iterable[Any], **declared: tuple[Any,
     for each in callables:
         found |= _read(each, {**found, **declared}.keys())
     module, _, name = owner.rpartition(".")
-    params = create_model("Params", __base__=Params, __module__=module, **{**found, **declared})
+    fields: dict[str, Any] = {**found, **declared}
+    params = create_model("Params", __base__=Params, __module__=module, **fields)
     params.__qualname__ = f"{name}.Params"  # where workers find it: on the class, under its name
     return params
 
@@ -74,7 +75,7 @@ def _read(function: Any, known: Iterable[str]) -> dict[str, tuple[Any, Any]]:
             kind, usual, rules = _DECLARED[name]
             found[name] = (kind, field(default if type(default) is type(usual) else usual, **rules))
         elif isinstance(default, bool | int | float):
-            rules = {"ge": 1} if type(default) is int else {}
+            rules = {"ge": 2 if name == "n_steps" else 1} if type(default) is int else {}
             found[name] = (type(default), field(default, help=_help(name, text), **rules))
         else:
             raise ComponentError(

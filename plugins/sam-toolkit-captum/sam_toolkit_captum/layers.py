@@ -8,13 +8,13 @@ from weakref import WeakKeyDictionary
 
 import captum.attr
 import torch
-from sam_toolkit_captum.base import CaptumMethod, Shape
-from sam_toolkit_captum.gradients import FromRandomImages
-from sam_toolkit_captum.running import Network
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from sam_toolkit import Batch, ComponentError, field, reduce_channels
+from sam_toolkit_captum.base import CaptumMethod, Shape
+from sam_toolkit_captum.gradients import FromRandomImages
+from sam_toolkit_captum.running import Network
 
 _GRAD_CAM = "Selvaraju et al., Grad-CAM, ICCV 2017, arXiv:1610.02391"
 _SPATIAL: WeakKeyDictionary[nn.Module, list[str]] = WeakKeyDictionary()

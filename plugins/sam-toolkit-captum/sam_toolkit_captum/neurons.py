@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import captum.attr
+from torch import Tensor
+
 from sam_toolkit_captum.base import Shape
 from sam_toolkit_captum.gradients import FromRandomImages
 from sam_toolkit_captum.layers import AtLayer
 from sam_toolkit_captum.perturbations import OfCells, features
-from torch import Tensor
 
 
 class OfChannel(AtLayer):

@@ -8,6 +8,9 @@ from typing import Any, Literal
 import captum.attr
 import torch
 from captum.attr._utils.approximation_methods import approximation_parameters
+from torch import Tensor
+
+from sam_toolkit import Batch, MapFacts, Model, Rng, field
 from sam_toolkit_captum.base import CaptumMethod, Shape
 from sam_toolkit_captum.gradients import (
     CaptumDeconvolution,
@@ -16,9 +19,6 @@ from sam_toolkit_captum.gradients import (
     CaptumInputXGradient,
     CaptumSaliency,
 )
-from torch import Tensor
-
-from sam_toolkit import Batch, MapFacts, Model, Rng, field
 
 
 class CaptumIntegratedGradients(CaptumMethod, of=captum.attr.IntegratedGradients):
@@ -49,7 +49,8 @@ class CaptumIntegratedGradients(CaptumMethod, of=captum.attr.IntegratedGradients
         def build(start: int, stop: int) -> Tensor:
             rows = [divmod(row, len(points)) for row in range(start, stop)]
             alphas = torch.tensor([points[point] for _, point in rows]).to(inputs)
-            return settings[0].baselines + alphas[:, None, None, None] * difference[[image for image, _ in rows]]
+            inside: Tensor = alphas[:, None, None, None] * difference[[image for image, _ in rows]]
+            return inside + float(settings[0].baselines)
 
         targets = batch.targets.repeat_interleave(len(points))
         for first, gradients in model.gradients(build, targets, settings[0].score):
@@ -119,7 +120,7 @@ class CaptumNoiseTunnel(CaptumMethod, of=captum.attr.NoiseTunnel):
         return _INNER[settings[0].attribution].passes * max(int(setting.nt_samples) for setting in settings)
 
     def attributions(self, model: Model, batch: Batch, settings: Sequence[Any], rng: Rng) -> dict[Any, Tensor]:
-        """Return the attributions `[N, C, H, W]` of each setting, from one run of as many copies as the largest asks."""
+        """Return the attributions `[N, C, H, W]` of each setting, from as many copies as the largest asks for."""
         setting, inputs, copies = settings[0], model.inputs(batch.images), max(each.nt_samples for each in settings)
         inner = _INNER[setting.attribution]()
         chosen = inner.setting(abs=setting.abs) if setting.attribution == "saliency" else inner.params
@@ -141,7 +142,7 @@ class CaptumNoiseTunnel(CaptumMethod, of=captum.attr.NoiseTunnel):
 
 def _statistic(name: str, moments: Tensor) -> Tensor:
     """Return mean, mean square or variance, `[N, C, H, W]`, of first and second moments `[2, N, C, H, W]`."""
-    mean, square = moments
+    mean, square = moments.unbind()
     if name == "smoothgrad":
         return mean
     return square if name == "smoothgrad_sq" else (square - mean.square()).clamp(min=0)

@@ -10,11 +10,11 @@ import captum.attr
 import torch
 from captum._utils.models.linear_model import SkLearnLasso
 from captum.attr._core.lime import get_exp_kernel_similarity_function
-from sam_toolkit_captum.base import CaptumMethod, Shape
-from sam_toolkit_captum.running import Network
 from torch import Tensor
 
 from sam_toolkit import ComponentError, field
+from sam_toolkit_captum.base import CaptumMethod, Shape
+from sam_toolkit_captum.running import Network
 
 
 class CaptumOcclusion(CaptumMethod, of=captum.attr.Occlusion):
@@ -35,8 +35,8 @@ class CaptumOcclusion(CaptumMethod, of=captum.attr.Occlusion):
         side, step = setting.sliding_window_shapes, setting.strides
         if side > min(height, width) or step > side:
             raise ComponentError(
-                f"CaptumOcclusion: sliding_window_shapes must be at most the image's shorter side, {min(height, width)}, "
-                f"and strides at most the window's side; got {side} and {step}."
+                f"CaptumOcclusion: sliding_window_shapes must be at most the image's shorter side, "
+                f"{min(height, width)}, and strides at most the window's side; got {side} and {step}."
             )
         shapes = {"sliding_window_shapes": (channels, side, side), "strides": (channels, step, step)}
         return {**super().arguments(setting, inputs), **shapes}
@@ -145,4 +145,4 @@ def cells(count: int, size: tuple[int, int]) -> Tensor:
 
 def features(params: Any, shape: Shape) -> int:
     """Return the number of cells in the grid over an image of `shape` (C, H, W)."""
-    return min(params.feature_mask, shape[1]) * min(params.feature_mask, shape[2])
+    return int(min(params.feature_mask, shape[1]) * min(params.feature_mask, shape[2]))

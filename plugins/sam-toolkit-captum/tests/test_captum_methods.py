@@ -191,5 +191,5 @@ def test_captum_s_refusal_names_the_method_and_the_network():
 
 
 def test_a_window_that_does_not_fit_is_refused():
-    with pytest.raises(ComponentError, match="shorter side, 10, .* got 11 and 8"):
+    with pytest.raises(ComponentError, match=r"shorter side, 10, .* got 11 and 8"):
         METHODS["captum-occlusion"](sliding_window_shapes=11)(*CASES[0])
