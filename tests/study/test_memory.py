@@ -19,9 +19,11 @@ MAP = 4 * 32 * 32
 CHUNK = 16
 
 
-def held(method: type[Method[Any]], settings: Sequence[Any], incremental: bool = False) -> tuple[int, int]:
+def held(
+    method: type[Method[Any]], settings: Sequence[Any], incremental: bool = False, chunk: int = CHUNK
+) -> tuple[int, int]:
     """Return the most bytes held at once and the network rows."""
-    model = colour_model(chunk=CHUNK)
+    model = colour_model(chunk=chunk)
     model.incremental = incremental
     with Held() as counter:
         method().maps(model, BATCH, settings, Rng(7).child(method.name))
@@ -41,7 +43,9 @@ def test_what_is_held_is_counted() -> None:
 
 @pytest.mark.parametrize("incremental", [False, True])
 def test_positions_hold_nothing_but_their_scores(incremental: bool) -> None:
-    few, many = (held(SlidingPatch, [SlidingPatch.setting(patch=9, stride=stride)], incremental) for stride in (4, 1))
+    few, many = (
+        held(SlidingPatch, [SlidingPatch.setting(patch=9, stride=stride)], incremental, chunk=2) for stride in (4, 1)
+    )
     positions = many[1] - few[1]
     assert positions > 500
     assert many[0] - few[0] < 200 * positions  # boxes and scores, where an image has 12,288 bytes
