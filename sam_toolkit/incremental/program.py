@@ -76,7 +76,7 @@ class Program:
         found = {node: found for node in nodes if (found := self._recognised(node, traced)) is not None}
         merged = _merged(found, self.result, self.multiply_adds)
         self.steps = _with_lifetimes(self._steps(nodes, merged), self.result)
-        length = _length_of_body(self.steps, self.shapes)
+        length = _length_of_body(self.steps, self.shapes, self.image)
         self.body, self.head = self.steps[:length], self.steps[length:]
         self.features = self.body[-1].node if self.body else self.image
 
@@ -204,9 +204,9 @@ def _together(first: Operator, second: Operator) -> Operator | None:
     return None
 
 
-def _length_of_body(steps: Sequence[Step], shapes: Mapping[fx.Node, Shape]) -> int:
+def _length_of_body(steps: Sequence[Step], shapes: Mapping[fx.Node, Shape], image: fx.Node) -> int:
     """Return after how many steps one value `[n, F]` is all that the others need; all of them at the latest."""
-    alive: set[fx.Node] = set()
+    alive = {image}
     for number, step in enumerate(steps, start=1):
         alive = (alive | {step.node}) - set(step.spent)
         if alive == {step.node} and len(shapes.get(step.node, ())) == 2:

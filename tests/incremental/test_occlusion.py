@@ -179,6 +179,23 @@ def test_networks_without_windows_run_whole_and_say_why(make: Callable[[], nn.Mo
     assert why in found.why_dense
 
 
+class LooksTwice(nn.Module):
+    """Its last steps read the image beside the features."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = colour_net()
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.net(images)
+        return torch.where(images.mean(dim=(1, 2, 3))[:, None] > 0, logits, -logits)
+
+
+def test_what_the_last_steps_need_beside_the_features_is_kept() -> None:
+    image = image_of((32, 32), torch.float32)
+    require_exact(LooksTwice(), image - image.mean(), grid((32, 32), 9, 7))
+
+
 def test_it_can_be_switched_off() -> None:
     batch, maps, rows = colour_batch(2), [], []
     for incremental in (True, False):
