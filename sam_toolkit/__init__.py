@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sam_toolkit.api import run as run
     from sam_toolkit.api import sensitivity as sensitivity
+    from sam_toolkit.bounding import Bound as Bound
+    from sam_toolkit.bounding import Chain as Chain
+    from sam_toolkit.bounding import Explained as Explained
+    from sam_toolkit.bounding import Kept as Kept
     from sam_toolkit.component import ImageSource as ImageSource
     from sam_toolkit.component import MapFacts as MapFacts
     from sam_toolkit.component import MapMetric as MapMetric
@@ -87,6 +91,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "api": ("run", "sensitivity"),
+    "bounding": ("Bound", "Chain", "Explained", "Kept"),
     "component": (
         "ImageSource", "MapFacts", "MapMetric", "Method", "ModelPerturbation", "ModelSource", "PairMetric",
         "PairScores", "Perturbation", "Perturbed", "Reporter", "Work",
