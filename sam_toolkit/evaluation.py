@@ -1,12 +1,35 @@
-"""Evaluation mode, and what a device says when its memory runs out."""
+"""What a network is asked for: scores of rows, their count, evaluation mode, and when memory runs out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+Score = Literal["logit", "probability"]
+"""What of the target class is explained: its pre-softmax logit or its softmax probability."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Network rows counted so far: all, and those that went backward too."""
+
+    forward: int = 0
+    backward: int = 0
+
+    def __add__(self, other: Rows) -> Rows:
+        """Return the rows of both."""
+        return Rows(self.forward + other.forward, self.backward + other.backward)
+
+
+def pick(logits: Tensor, targets: Tensor, score: Score) -> Tensor:
+    """Return the score `[N]` of each row's target, from logits `[N, K]`."""
+    values = logits if score == "logit" else logits.softmax(dim=1)
+    return values.gather(1, targets[:, None])[:, 0]
 
 
 def out_of_memory(error: RuntimeError) -> bool:

@@ -4,41 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
-from typing import Literal, Self, TypeVar
+from typing import Self, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from sam_toolkit.errors import ModelError
-from sam_toolkit.evaluation import evaluating, out_of_memory
+from sam_toolkit.evaluation import Rows, Score, evaluating, out_of_memory, pick
 from sam_toolkit.images import Photo, PhotoOrigin, Preprocessing
+from sam_toolkit.inference import Execution, Network
 from sam_toolkit.recompute import pulled, recomputed
 from sam_toolkit.types import Batch, digest, tensor_digest
 
-T = TypeVar("T")
+__all__ = ["Build", "Model", "Rows", "Score", "pick"]
 
-Score = Literal["logit", "probability"]
-"""What of the target class is explained: its pre-softmax logit or its softmax probability."""
+T = TypeVar("T")
 
 Build = Callable[[int, int], Tensor]
 """Makes the network inputs `[stop - start, C, H, W]` of rows start to stop, when they are needed."""
 
 _CHUNKS = {"cpu": 16, "cuda": 128}
 """Rows at once by type of device; the number for a GPU has not been measured on one."""
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Network rows counted so far: all, and those that went backward too."""
-
-    forward: int = 0
-    backward: int = 0
-
-    def __add__(self, other: Rows) -> Rows:
-        """Return the rows of both."""
-        return Rows(self.forward + other.forward, self.backward + other.backward)
 
 
 class Model:
@@ -54,6 +42,7 @@ class Model:
         categories: class names, or empty.
         chunk: rows sent through the network at once; halved for good when memory runs out.
         incremental: whether occlusion may recompute only what a window changes; results are the same up to rounding.
+        faster: whether a copy with folded batch norm may run in the network's place; the same up to rounding.
         watch: told after each chunk how many rows have been counted; None: nobody is.
     """
 
@@ -75,8 +64,10 @@ class Model:
         self._chunk_given = chunk is not None
         self.counted = Rows()
         self.incremental = True
+        self.faster = True
         self.watch: Callable[[int], None] | None = None
         self._fingerprint = ""
+        self._network = Network(module)
 
     @classmethod
     def of(cls, model: Model | nn.Module) -> Self | Model:
@@ -115,6 +106,10 @@ class Model:
         if not self._chunk_given:
             self.chunk = _CHUNKS.get(self.device.type, _CHUNKS["cpu"])
         return self
+
+    def execution(self, images: Tensor) -> Execution:
+        """Return how rows like `images` `[N, C, H, W]` are run: by a copy of the network, or as it is and why."""
+        return self._network.execution(self.inputs(images)) if self.faster else Execution("it is asked for")
 
     def inputs(self, images: Tensor) -> Tensor:
         """Return images `[..., C, H, W]` normalised, on the network's device."""
@@ -247,13 +242,20 @@ class Model:
         return mean, torch.tensor(self.preprocessing.std, device=self.device).reshape(shape)
 
     def _forward(self, start: int, inputs: Tensor) -> Tensor:
-        logits = self.module(self.clamped(inputs))
+        logits = self._running()(self.clamped(inputs))
         if not isinstance(logits, Tensor) or logits.dim() != 2 or len(logits) != len(inputs):
             got = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
             raise ModelError(
                 f"Model {self.name!r} must return logits [N, K] for inputs {list(inputs.shape)}; got {got}."
             )
         return self.accepted(logits)
+
+    def _running(self) -> nn.Module | Network:
+        if not self.faster:
+            return self.module
+        if self._network.module is not self.module:
+            self._network = Network(self.module)
+        return self._network
 
     def _require_finite(self, values: Tensor, what: str) -> None:
         bad = int((~torch.isfinite(values)).sum())
@@ -292,9 +294,3 @@ class Model:
         self.chunk = min(self.chunk, rows // 2)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-
-
-def pick(logits: Tensor, targets: Tensor, score: Score) -> Tensor:
-    """Return the score `[N]` of each row's target, from logits `[N, K]`."""
-    values = logits if score == "logit" else logits.softmax(dim=1)
-    return values.gather(1, targets[:, None])[:, 0]
