@@ -179,7 +179,7 @@ def ranges(part: str) -> list[str]:
     project = read_project(ROOT)
     extras = project["optional-dependencies"]
     if part == "dev":
-        return [*extras["bench"], *extras["test"], *extras["lint"], *extras["docs"]]
+        return [*extras["bench"], *extras["test"], *extras["lint"], *extras["docs"], *extras["plugins"]]
     return [*project["dependencies"], *extras["models"], "setuptools>=77", "wheel", "ninja", "pybind11"]
 
 
