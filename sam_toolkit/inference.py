@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from sam_toolkit.evaluation import evaluating, out_of_memory
+from sam_toolkit.evaluation import Precision, evaluating, out_of_memory
 from sam_toolkit.folding import fold
 
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
@@ -32,22 +32,25 @@ class Execution:
         folded: batch norms that are folded into convolutions.
         merged: paddings that convolutions do themselves.
         channels_last: whether channels are innermost in memory.
+        precision: what operators compute with.
     """
 
     plain: str = ""
     folded: int = 0
     merged: int = 0
     channels_last: bool = False
+    precision: Precision = "float32"
 
     def __str__(self) -> str:
         """Return it in words."""
         parts = (
             f"as it is: {self.plain}" if self.plain else "",
-            f"{self.folded} batch norms folded" if self.folded else "",
-            f"{self.merged} paddings merged" if self.merged else "",
+            f"{self.folded} batch norm{'s' * (self.folded > 1)} folded" if self.folded else "",
+            f"{self.merged} padding{'s' * (self.merged > 1)} merged" if self.merged else "",
             "channels last" if self.channels_last else "",
+            f"in {self.precision}" if self.precision != "float32" else "",
         )
-        return ", ".join(filter(None, parts))
+        return ", ".join(filter(None, parts)) or "as it is"
 
 
 class Network:
@@ -77,7 +80,7 @@ class Network:
             return self.module, Execution(reason)
         key = (inputs.shape[1:], inputs.dtype, inputs.device, _stamp(self.module))
         if self._made[0] != key:
-            with torch.no_grad():
+            with torch.no_grad(), torch.autocast(inputs.device.type, enabled=False):
                 self._made = (key, *_copied(self.module, inputs))
         return self._made[1:]
 

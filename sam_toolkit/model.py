@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Self, TypeVar
 
@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from sam_toolkit.errors import ModelError
-from sam_toolkit.evaluation import Rows, Score, evaluating, out_of_memory, pick
+from sam_toolkit.evaluation import Precision, Rows, Score, computing, evaluating, out_of_memory, pick, require_finite
 from sam_toolkit.images import Photo, PhotoOrigin, Preprocessing
 from sam_toolkit.inference import Execution, Network
 from sam_toolkit.recompute import pulled, recomputed
 from sam_toolkit.types import Batch, digest, tensor_digest
 
-__all__ = ["Build", "Model", "Rows", "Score", "pick"]
+__all__ = ["Build", "Model", "Precision", "Rows", "Score", "pick"]
 
 T = TypeVar("T")
 
@@ -43,6 +43,7 @@ class Model:
         chunk: rows sent through the network at once; halved for good when memory runs out.
         incremental: whether occlusion may recompute only what a window changes; results are the same up to rounding.
         faster: whether a copy with folded batch norm may run in the network's place; the same up to rounding.
+        precision: what operators compute with; "bfloat16" is quicker where processors have it, and coarse.
         watch: told after each chunk how many rows have been counted; None: nobody is.
     """
 
@@ -65,6 +66,7 @@ class Model:
         self.counted = Rows()
         self.incremental = True
         self.faster = True
+        self.precision: Precision = "float32"
         self.watch: Callable[[int], None] | None = None
         self._fingerprint = ""
         self._network = Network(module)
@@ -73,6 +75,12 @@ class Model:
     def of(cls, model: Model | nn.Module) -> Self | Model:
         """Return `model` itself, or a bare module wrapped so that it takes its inputs as they are."""
         return model if isinstance(model, Model) else cls(model)
+
+    def computing(self, precision: Precision) -> Self:
+        """Return the same model with operators that compute with `precision`, and with counts of its own."""
+        model = self.named(self.name)
+        model.precision, model._fingerprint = precision, ""
+        return model
 
     def named(self, name: str) -> Self:
         """Return the same model under another name, with counts of its own."""
@@ -93,11 +101,12 @@ class Model:
 
     @property
     def fingerprint(self) -> str:
-        """Return a digest of the architecture, the weights and the preprocessing."""
+        """Return a digest of the architecture, the weights, the preprocessing and the precision."""
         if not self._fingerprint:
             weights = [f"{name}:{tensor_digest(value)}" for name, value in sorted(self.module.state_dict().items())]
             settings = str(asdict(self.preprocessing)) if self.preprocessing else ""
-            self._fingerprint = digest(type(self.module).__qualname__, str(self.module), settings, *weights)
+            parts = [type(self.module).__qualname__, str(self.module), settings, *weights]
+            self._fingerprint = digest(*parts, *([] if self.precision == "float32" else [self.precision]))
         return self._fingerprint
 
     def to(self, device: torch.device | str) -> Self:
@@ -107,9 +116,11 @@ class Model:
             self.chunk = _CHUNKS.get(self.device.type, _CHUNKS["cpu"])
         return self
 
-    def execution(self, images: Tensor) -> Execution:
-        """Return how rows like `images` `[N, C, H, W]` are run: by a copy of the network, or as it is and why."""
-        return self._network.execution(self.inputs(images)) if self.faster else Execution("it is asked for")
+    def execution(self, shape: Sequence[int]) -> Execution:
+        """Return how rows of images `shape` (C, H, W) are run: by a copy of the network, or as it is and why."""
+        network, like = self._running(), torch.zeros(1, *shape, device=self.device)
+        found = network.execution(like) if isinstance(network, Network) else Execution("it is asked for")
+        return replace(found, precision=self.precision)
 
     def inputs(self, images: Tensor) -> Tensor:
         """Return images `[..., C, H, W]` normalised, on the network's device."""
@@ -154,7 +165,7 @@ class Model:
                 inputs = inputs if traced else inputs.detach().requires_grad_()
                 values = pick(self._forward(start, inputs), targets[start : start + len(inputs)], score)
                 (gradient,) = torch.autograd.grad(values.sum(), inputs, create_graph=traced)
-            self._require_finite(gradient, "gradient")
+            require_finite(gradient, f"The gradient of model {self.name!r}")
             self.counted = Rows(self.counted.forward, self.counted.backward + len(inputs))
             return gradient
 
@@ -175,7 +186,7 @@ class Model:
 
     def accepted(self, logits: Tensor) -> Tensor:
         """Return logits `[N, K]`, however computed, and count their rows; raises ModelError where one is not finite."""
-        self._require_finite(logits, "logit")
+        require_finite(logits, f"Model {self.name!r}")
         self.counted = Rows(self.counted.forward + len(logits), self.counted.backward)
         if self.watch:
             self.watch(self.counted.forward)
@@ -242,13 +253,14 @@ class Model:
         return mean, torch.tensor(self.preprocessing.std, device=self.device).reshape(shape)
 
     def _forward(self, start: int, inputs: Tensor) -> Tensor:
-        logits = self._running()(self.clamped(inputs))
+        with computing(self.precision, inputs.device):
+            logits = self._running()(self.clamped(inputs))
         if not isinstance(logits, Tensor) or logits.dim() != 2 or len(logits) != len(inputs):
             got = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
             raise ModelError(
                 f"Model {self.name!r} must return logits [N, K] for inputs {list(inputs.shape)}; got {got}."
             )
-        return self.accepted(logits)
+        return self.accepted(logits.to(inputs.dtype))
 
     def _running(self) -> nn.Module | Network:
         if not self.faster:
@@ -256,14 +268,6 @@ class Model:
         if self._network.module is not self.module:
             self._network = Network(self.module)
         return self._network
-
-    def _require_finite(self, values: Tensor, what: str) -> None:
-        bad = int((~torch.isfinite(values)).sum())
-        if bad:
-            raise ModelError(
-                f"Model {self.name!r} gave {bad} of {values.numel()} {what} values that are not finite (NaN or "
-                "infinite). Check its weights and the preprocessing of its inputs."
-            )
 
     def _chunks(self, build: Build, rows: int, evaluate: Callable[[int, Tensor], Tensor]) -> Iterator[Tensor]:
         start = 0

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from sam_toolkit.incremental import IncrementalOcclusion
 from sam_toolkit.model import Model
 
 SHAPE = (3, 24, 20)
@@ -51,9 +52,9 @@ def plain(net: nn.Module) -> Model:
 
 
 def test_batch_norms_and_paddings_are_folded_and_channels_stand_last():
-    how = Model(network()).execution(images())
+    how = Model(network()).execution(SHAPE)
     assert (how.plain, how.folded, how.merged, how.channels_last) == ("", 2, 1, True)
-    assert str(how) == "2 batch norms folded, 1 paddings merged, channels last"
+    assert str(how) == "2 batch norms folded, 1 padding merged, channels last"
 
 
 def test_logits_and_gradients_are_as_near_the_truth_as_those_of_the_network_itself():
@@ -106,7 +107,7 @@ class Branching(nn.Module):
 
 def test_what_cannot_be_traced_runs_as_it_is():
     model = Model(Branching(), chunk=4)
-    assert model.execution(images()).plain == "torch.fx cannot trace it (TraceError)"
+    assert model.execution(SHAPE).plain == "torch.fx cannot trace it (TraceError)"
     assert torch.equal(model.logits(images()), plain(Branching()).logits(images()))
 
 
@@ -123,7 +124,7 @@ class Noisy(nn.Module):
 
 
 def test_what_differs_from_its_copy_runs_as_it_is():
-    assert Model(Noisy()).execution(images()).plain == "a copy of it gives other results"
+    assert Model(Noisy()).execution(SHAPE).plain == "a copy of it gives other results"
 
 
 def test_hooks_see_every_call():
@@ -132,8 +133,20 @@ def test_hooks_see_every_call():
     model.module[3].register_forward_hook(lambda module, inputs, result: seen.append(len(result)))
     model.logits(images())
     assert seen == [5]
-    assert model.execution(images()).plain == "it has hooks"
+    assert model.execution(SHAPE).plain == "it has hooks"
 
 
 def test_it_can_be_left_out():
-    assert str(plain(network()).execution(images())) == "as it is: it is asked for"
+    assert str(plain(network()).execution(SHAPE)) == "as it is: it is asked for"
+
+
+def test_bfloat16_is_another_network_near_the_first():
+    model, inputs = Model(network(), chunk=4), images()
+    rounded = model.computing("bfloat16")
+    assert rounded.fingerprint != model.fingerprint == model.computing("float32").fingerprint
+    assert str(rounded.execution(SHAPE)).endswith("channels last, in bfloat16")
+    for ask in (Model.logits, gradients):
+        exact, found = ask(model, inputs), ask(rounded, inputs)
+        assert found.dtype == torch.float32
+        assert 1e-4 < (found - exact).norm() / exact.norm() < 0.05
+    assert "in bfloat16" in IncrementalOcclusion(rounded).why_dense(SHAPE, [(0, 0, 4, 4)])

@@ -129,13 +129,13 @@ def test_other_runtime_errors_are_not_taken_for_lack_of_memory():
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
 def test_logits_that_are_not_finite_are_a_model_error(value):
     net = Returns(lambda inputs: torch.tensor([0.0, value]).expand(len(inputs), 2))
-    with pytest.raises(ModelError, match="'Returns' gave 7 of 14 logit values that are not finite"):
+    with pytest.raises(ModelError, match="'Returns' gave 7 of 14 values that are not finite"):
         Model(net).logits(images_of())
 
 
 def test_gradients_that_are_not_finite_are_a_model_error():
     net = Returns(lambda inputs: (inputs * 0).flatten(1).sqrt())
-    with pytest.raises(ModelError, match="gradient values that are not finite"):
+    with pytest.raises(ModelError, match=r"The gradient of model .* values that are not finite"):
         list(Model(net).gradients(rows_of(images_of()), torch.zeros(7, dtype=torch.int64), "logit"))
 
 

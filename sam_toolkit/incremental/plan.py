@@ -58,6 +58,8 @@ def plan(model: Model, shape: Shape, requests: Sequence[Request]) -> Plan:
     """Return the plan for images `shape` (C, H, W)."""
     if not model.incremental:
         return Plan("it is switched off for this model")
+    if model.precision != "float32":
+        return Plan(f"the network computes in {model.precision}")
     try:
         program = program_of(model.module, shape)
     except NotTraced as reason:

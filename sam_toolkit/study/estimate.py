@@ -52,6 +52,7 @@ class Estimate:
     """The cost of a study that starts from an empty store; seconds are measured on a few rows, then multiplied.
 
     Attributes:
+        networks: how each is run, by name.
         costs: by method, then of all maps, by perturbation, by accuracy, and of everything.
     """
 
@@ -65,6 +66,7 @@ class Estimate:
     store_bytes: int
     memory_bytes: int
     seconds: float
+    networks: dict[str, str]
     groups: tuple[Line, ...]
     costs: tuple[Cost, ...]
 
@@ -105,6 +107,7 @@ def estimate(study: Study, device: str) -> Estimate:
         store_bytes=sum(len(task.images) * len(task.settings) * sizes[task.model] for task in plan.tasks),
         memory_bytes=max(memory),
         seconds=plan.images * sum(line.seconds for line in lines),
+        networks={subject.name: subject.how for subject in subjects},
         groups=tuple(lines),
         costs=_costs(study, subjects, plan),
     )

@@ -24,6 +24,7 @@ def table(found: Estimate, groups: bool = False) -> RenderableType:
     return Together(
         *(_groups(found.groups) if groups else ()),
         _costs(found),
+        *(Text(f"{name} runs {how}.") for name, how in found.networks.items()),
         *_hows(found.groups),
         f"{found.maps:,} maps of {found.images} images in {found.tasks} tasks on {found.device}.",
         f"Network rows: {found.rows:,}, against {found.rows_alone:,} without sharing ({times:.1f} times as many).",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from sam_toolkit.component import ImageSource
@@ -15,6 +16,9 @@ from sam_toolkit.images import Photo
 from sam_toolkit.model import Model
 from sam_toolkit.study.spec import ImagesUse, ModelUse, Study
 from sam_toolkit.types import digest
+
+_ROUNDED = 16
+"""Photographs on which the rounding of a precision is looked at."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,7 @@ class Subject:
         photos: the photographs, each with its target as its label.
         given: for each, whether the label was known; otherwise it is the predicted class.
         shape: (C, H, W) of the network input.
+        rounding: how far the logits of the first photographs are from those in float32, in ranges of the logits.
     """
 
     name: str
@@ -32,12 +37,19 @@ class Subject:
     photos: tuple[Photo, ...]
     given: tuple[bool, ...]
     shape: tuple[int, int, int]
+    rounding: float = 0.0
 
     def address(self, image: int) -> tuple[str, str, int]:
         """Return (model fingerprint, image digest, target): what every map of this image depends on."""
         photo = self.photos[image]
         assert photo.label is not None
         return self.model.fingerprint, photo.digest, photo.label
+
+    @property
+    def how(self) -> str:
+        """Return how the network is run: "49 batch norms folded, channels last"."""
+        rounding = f", its logits off by up to {self.rounding:.2%} of their range" if self.rounding else ""
+        return f"{self.model.execution(self.shape)}{rounding}"
 
     def target(self, image: int) -> str:
         """Return the target as text: "espresso (967), given"."""
@@ -46,15 +58,15 @@ class Subject:
         return f"{self.model.category(label)}, {'given' if self.given[image] else 'predicted'}"
 
 
-def open_model(use: ModelUse, seed: int) -> Model:
-    """Return the model of a study's entry, changed as it says, under the study's name and with the study's `seed`.
+def open_model(use: ModelUse, study: Study) -> Model:
+    """Return the model of a study's entry, changed as it says, with the study's name, seed and precision.
 
     Raises ModelError that says what is missing, and ComponentError where the change does not fit.
     """
     model = use.source if isinstance(use.source, Model) else use.source.load(use.model)
     if use.perturbation is not None:
-        model = use.perturbation(model, seed)
-    return model.named(use.name)
+        model = use.perturbation(model, study.seed)
+    return model.computing(study.precision).named(use.name)
 
 
 def open_photos(use: ImagesUse) -> tuple[Photo, ...]:
@@ -91,7 +103,7 @@ def prepare(study: Study, device: str, memory: Memory) -> tuple[Subject, ...]:
     photos = open_photos(study.images)
     subjects: dict[str, Subject] = {}
     for use in study.models:
-        model, original = open_model(use, study.seed).to(device), subjects.get(use.original)
+        model, original = open_model(use, study).to(device), subjects.get(use.original)
         subject = _subject(model, original.photos if original else photos, memory)
         subjects[use.name] = replace(subject, given=original.given) if original else subject
     return tuple(subjects.values())
@@ -99,13 +111,13 @@ def prepare(study: Study, device: str, memory: Memory) -> tuple[Subject, ...]:
 
 def _subject(model: Model, photos: tuple[Photo, ...], memory: Memory) -> Subject:
     images = _read_all(model, photos)
-    classes = _recall(memory, lambda: model.classes(images[0][None]), "classes", model.fingerprint)
+    classes = int(_recall(memory, lambda: model.classes(images[0][None]), "classes", model.fingerprint))
     targets = []
     for photo, image in zip(photos, images, strict=True):
         label = photo.label
         if label is None:
             predict = partial(_predicted, model, image)
-            label = _recall(memory, predict, "prediction", model.fingerprint, photo.digest)
+            label = int(_recall(memory, predict, "prediction", model.fingerprint, photo.digest))
         if not 0 <= label < classes:
             raise ModelError(
                 f"Image {photo.name!r} has label {label}, but model {model.name!r} has classes 0 to {classes - 1}: "
@@ -114,20 +126,31 @@ def _subject(model: Model, photos: tuple[Photo, ...], memory: Memory) -> Subject
         targets.append(replace(photo, label=label))
     channels, height, width = images[0].shape
     given = tuple(photo.label is not None for photo in photos)
-    return Subject(model.name, model, tuple(targets), given, (channels, height, width))
+    digests = [photo.digest for photo in photos[:_ROUNDED]]
+    rounding = _recall(memory, lambda: _rounding(model, images[:_ROUNDED]), "rounding", model.fingerprint, *digests)
+    return Subject(model.name, model, tuple(targets), given, (channels, height, width), rounding)
 
 
 def _predicted(model: Model, image: Tensor) -> int:
     return int(model.predict(image[None]))
 
 
-def _recall(memory: Memory, find: Callable[[], int], *address: str) -> int:
+def _rounding(model: Model, images: list[Tensor]) -> float:
+    """Return the largest difference of logits to those in float32, in ranges of the logits."""
+    if model.precision == "float32":
+        return 0.0
+    inputs = model.inputs(torch.stack(images))
+    exact = model.computing("float32").logits(inputs)
+    return float(((model.logits(inputs) - exact).abs().amax(dim=1) / (exact.amax(dim=1) - exact.amin(dim=1))).max())
+
+
+def _recall(memory: Memory, find: Callable[[], float], *address: str) -> float:
     key = digest(*address)
     value = memory.recall(key)
     if value is None:
         value = find()
         memory.remember(key, value)
-    return int(value)
+    return value
 
 
 def _read_all(model: Model, photos: tuple[Photo, ...]) -> list[Tensor]:

@@ -29,7 +29,10 @@ def provenance(study: Study, subjects: tuple[Subject, ...], device: str) -> dict
         "seed": str(study.seed),
         "device": f"{device}{accelerator}, {torch.get_num_threads()} threads",
         "compiled operators": ", ".join(status.name for status in ops.status() if status.loaded) or "none",
-        **{f"model {subject.name}": f"fingerprint {subject.model.fingerprint}" for subject in subjects},
+        **{
+            f"model {subject.name}": f"fingerprint {subject.model.fingerprint}, run {subject.how}"
+            for subject in subjects
+        },
         **{f"plugin {name}": _version(name) for name in strangers},
         "python": platform.python_version(),
         **{name: _version(name) for name in ("torch", "torchvision", "numpy", "scipy", "scikit-image", "pillow")},

@@ -10,6 +10,7 @@ from sam_toolkit.choice import finding
 from sam_toolkit.component import KINDS, MapMetric, Method, Perturbation
 from sam_toolkit.errors import near
 from sam_toolkit.images import Photo
+from sam_toolkit.model import Precision
 from sam_toolkit.registry import Registry
 from sam_toolkit.study.comparisons import Subjects, read_comparisons, usual_comparisons
 from sam_toolkit.study.document import Node, shown
@@ -33,6 +34,7 @@ class _Head(Params):
     seed: int = field(0, ge=0, help="where every random draw starts")
     reruns: int = field(2, ge=0, help="other seeds whose maps make the floor of methods that draw")
     random_maps: int = field(2, ge=0, help="random maps an image that make the other end of the scale")
+    precision: Precision = field("float32", help="what networks compute with: bfloat16 is faster where CPUs have it")
 
 
 _PLAIN = {name.replace("_", "-"): name for name in _Head.model_fields}
@@ -96,6 +98,7 @@ def _study(root: Node, registry: Registry, models: Given, photos: Sequence[Photo
         accuracy=tuple(AccuracyUse(metric, settings) for metric, settings in accuracy),
         reruns=head.reruns,
         random_maps=head.random_maps,
+        precision=head.precision,
         text=root.document.text,
     )
 

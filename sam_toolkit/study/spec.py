@@ -16,7 +16,7 @@ from sam_toolkit.component import (
     Perturbation,
 )
 from sam_toolkit.images import Photo
-from sam_toolkit.model import Model
+from sam_toolkit.model import Model, Precision
 from sam_toolkit.types import Params
 
 Axis = Literal["settings", "inputs", "models"]
@@ -141,6 +141,7 @@ class Study:
         title: file name without its ending, or as given.
         reruns: other seeds whose maps make the floor of methods that draw.
         random_maps: random maps an image that make the other end of the scale.
+        precision: what networks compute with.
         text: the study file as read, for provenance.
     """
 
@@ -154,4 +155,5 @@ class Study:
     accuracy: tuple[AccuracyUse, ...] = ()
     reruns: int = 2
     random_maps: int = 2
+    precision: Precision = "float32"
     text: str = ""

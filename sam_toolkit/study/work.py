@@ -70,7 +70,7 @@ class StudyWorker:
 
     def _model(self, index: int) -> Model:
         if index not in self._models:
-            self._models[index] = open_model(self._job.study.models[index], self._job.study.seed).to(self._job.device)
+            self._models[index] = open_model(self._job.study.models[index], self._job.study).to(self._job.device)
         return self._models[index]
 
     def _untouched(self, task: Task, model: Model) -> AbstractContextManager[None]:
@@ -80,7 +80,7 @@ class StudyWorker:
             self._given[task.model] = {name: value.clone() for name, value in model.module.state_dict().items()}
 
         def weights() -> Weights:
-            return self._given.get(task.model) or open_model(use, self._job.study.seed).module.state_dict()
+            return self._given.get(task.model) or open_model(use, self._job.study).module.state_dict()
 
         return untouched(model.module, weights, f"Method {self._job.study.methods[task.method].method.name!r}")
 

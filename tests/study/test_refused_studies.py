@@ -26,7 +26,7 @@ BAD = [
     (
         _PLAIN + "metods: []\n",
         [
-            "4:1: metods: a study has no 'metods' (it has: title, seed, reruns, random-maps, models, "
+            "4:1: metods: a study has no 'metods' (it has: title, seed, reruns, random-maps, precision, models, "
             "model-perturbations, images, inputs, "
             "methods, compare, accuracy, compat, plugins, on). Did you mean 'methods' or 'models'?"
         ],
