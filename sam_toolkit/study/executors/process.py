@@ -58,9 +58,16 @@ class ProcessExecutor:
             self.close()
 
     def close(self) -> None:
-        """End the processes at once: what they write is whole or not there. Closing twice does no harm."""
+        """End the processes: what they write is whole or not there. Closing twice does no harm.
+
+        Those without a task end by themselves, and so leave nothing behind of what libraries keep for them.
+        """
+        idle = [process for process in self._processes if process.ready and process.task is None]
+        for process in idle:
+            process.pipe.close()
         while self._processes:
-            self._processes.pop().end()
+            process = self._processes.pop()
+            process.end(_GRACE if process in idle else 0.0)
 
     def _employ(self, queue: _Queue, start: Callable[[], _Process]) -> bool:
         """Start the processes that tasks wait for, give tasks to idle ones, return whether work is left."""
