@@ -19,6 +19,7 @@ from sam_toolkit import ops
 from sam_toolkit.errors import ModelError
 from sam_toolkit.incremental.clean import CleanImage
 from sam_toolkit.incremental.geometry import Ints
+from sam_toolkit.incremental.lanes import lanes
 from sam_toolkit.incremental.plan import Part, Plan, Request, Window, plan
 from sam_toolkit.incremental.program import Shape
 from sam_toolkit.incremental.schedule import Batch
@@ -127,23 +128,17 @@ class _Image:
 
     def _of_part(self, clean: CleanImage, part: Part, fill: Tensor) -> Iterator[tuple[Ints, Tensor]]:
         """Yield positions and what is read of them: the head's weights are read once for several batches."""
-        held: list[tuple[Ints, Tensor]] = []
-        for found in self._features(clean, part, fill):
-            held.append(found)
-            if sum(len(features) for _, features in held) >= _HEAD_ROWS * self._model.chunk:
-                yield from self._read_all(clean, held)
-                held = []
-        yield from self._read_all(clean, held)
-
-    def _features(self, clean: CleanImage, part: Part, fill: Tensor) -> Iterator[tuple[Ints, Tensor]]:
         todo = part.schedule.batches[::-1]
-        while todo:
-            batch = todo.pop()
-            features = self._model.attempt(partial(_hide, clean, batch, fill), len(batch))
-            if features is None:
-                todo += part.schedule.halves(batch)
-            else:
-                yield batch.positions, features
+        with lanes(self._image.device) as start:
+            while todo:
+                some, held = _popped(todo, _HEAD_ROWS * self._model.chunk), []
+                for batch, result in zip(some, start(partial(_hide, clean, fill), some), strict=True):
+                    features = self._model.attempt(result, len(batch))
+                    if features is None:
+                        todo += part.schedule.halves(batch)
+                    else:
+                        held.append((batch.positions, features))
+                yield from self._read_all(clean, held)
 
     def _read_all(self, clean: CleanImage, held: Sequence[tuple[Ints, Tensor]]) -> Iterator[tuple[Ints, Tensor]]:
         todo = [(np.concatenate([one for one, _ in held]), torch.cat([one for _, one in held]))] if held else []
@@ -159,7 +154,15 @@ class _Image:
         return self._read(self._model.accepted(logits), torch.full((len(logits),), self._number))
 
 
-def _hide(clean: CleanImage, batch: Batch, fill: Tensor) -> Tensor:
+def _popped(batches: list[Batch], rows: int) -> list[Batch]:
+    """Take batches off the end, until they have so many rows."""
+    found: list[Batch] = []
+    while batches and sum(map(len, found)) < rows:
+        found.append(batches.pop())
+    return found
+
+
+def _hide(clean: CleanImage, fill: Tensor, batch: Batch) -> Tensor:
     """Return the features `[n, F]` of a batch, hidden by an image `[1, C, H, W]`."""
     place = batch.places[clean.program.image]
     height, width = place.size

@@ -84,6 +84,20 @@ def test_the_chunk_does_not_show(chunk: int) -> None:
     torch.testing.assert_close(found, hidden(colour_net(), image, windows), atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("threads", [2, 3])
+def test_threads_do_not_show(threads: int) -> None:
+    image, windows, before = image_of((32, 32), torch.float32), grid((32, 32), 9, 3), torch.get_num_threads()
+    found = []
+    try:
+        for count in (1, threads):
+            torch.set_num_threads(count)
+            found.append(IncrementalOcclusion(colour_net())(image, windows))
+            assert torch.get_num_threads() == count
+    finally:
+        torch.set_num_threads(before)
+    torch.testing.assert_close(found[0], found[1], atol=1e-6, rtol=1e-5)
+
+
 def test_batches_are_halved_where_memory_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:
     model, image, windows = Model(colour_net(), chunk=8), image_of((32, 32), torch.float32), grid((32, 32), 9, 3)
     expected = IncrementalOcclusion(model)(image, windows)
