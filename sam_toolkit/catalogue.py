@@ -9,19 +9,16 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from sam_toolkit.component import KINDS, ModelSource
+from sam_toolkit.component import ModelSource
 from sam_toolkit.errors import PluginError, near
 from sam_toolkit.registry import Entry, Registry
 from sam_toolkit.study.labels import value_text
 from sam_toolkit.types import Params
 
 
-def catalogue(registry: Registry, kind: str | None = None) -> list[dict[str, Any]]:
-    """Return the components of a kind (or all) as JSON values; raises PluginError for a kind that does not exist."""
-    kinds = sorted(each.kind for each in KINDS)
-    if kind is not None and kind not in kinds:
-        raise PluginError(f"There is no kind {kind!r}.{near(kind, kinds)} Kinds: {', '.join(kinds)}.")
-    return [_item(entry) for entry in registry.entries() if kind in (None, entry.component.kind)]
+def catalogue(registry: Registry) -> list[dict[str, Any]]:
+    """Return the components as JSON values."""
+    return [_item(entry) for entry in registry.entries()]
 
 
 def _item(entry: Entry) -> dict[str, Any]:
@@ -37,24 +34,6 @@ def _item(entry: Entry) -> dict[str, Any]:
     if issubclass(component, ModelSource):
         item["models"] = list(component.names())
     return item
-
-
-def catalogue_table(items: list[dict[str, Any]], registry: Registry) -> RenderableType:
-    """Return the components, and the plugins that could not be loaded, for a terminal."""
-    table = Table("kind", "name", "what", "from", title="Components")
-    for item in items:
-        models = item.get("models", ())
-        served = (
-            f" Models: {', '.join(models[:4])}{f' and {len(models) - 4} more' if len(models) > 4 else ''}."
-            if models
-            else ""
-        )
-        table.add_row(item["kind"], item["name"], escape(item["what"] + served), item["from"])
-    failures = [
-        f"[yellow]Plugin {f.plugin!r} ({f.distribution}) could not be loaded:[/] {escape(f.error)}"
-        for f in registry.failures
-    ]
-    return Group(table, *failures)
 
 
 def find(registry: Registry, name: str) -> list[Entry]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -218,13 +218,15 @@ def plan(
 @click.pass_obj
 def list_components(plugins: tuple[bool, tuple[str, ...]], kind: str | None, as_json: bool) -> None:
     """List the components that are installed, by KIND (method, pair-metric, ...), and where each comes from."""
-    from sam_toolkit.catalogue import catalogue, catalogue_table
+    from sam_toolkit.listing import listing, listing_table
 
-    items = catalogue(_registry(plugins), kind)
+    found = listing(*plugins)
+    items = found.of_kind(kind)
     if as_json:
         click.echo(json.dumps(items, indent=1))
     else:
-        Console().print(catalogue_table(items, _registry(plugins)))
+        Console().print(listing_table(items))
+    _warn(found.failures)
 
 
 @main.command()
@@ -248,8 +250,9 @@ def show(plugins: tuple[bool, tuple[str, ...]], component: str, as_json: bool) -
 def doctor(plugins: tuple[bool, tuple[str, ...]], as_json: bool) -> None:
     """Say what works on this machine, what doesn't, and how to mend it."""
     from sam_toolkit.doctor import diagnose, diagnosis_table
+    from sam_toolkit.registry import default_registry
 
-    found = diagnose(_registry(plugins))
+    found = diagnose(default_registry(*plugins))
     if as_json:
         click.echo(json.dumps([item.as_json() for item in found], indent=1))
     else:
@@ -277,16 +280,21 @@ main.add_command(bench)
 
 
 def _registry(plugins: tuple[bool, tuple[str, ...]]) -> Registry:
+    """Return the host, having said which plugins could not be loaded."""
     from sam_toolkit.registry import default_registry
 
-    return default_registry(*plugins)
+    registry = default_registry(*plugins)
+    _warn(map(str, registry.failures))
+    return registry
+
+
+def _warn(sentences: Iterable[str]) -> None:
+    for sentence in sentences:
+        _errors.print(sentence, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 def _load(source: Any, plugins: tuple[bool, tuple[str, ...]], variants: tuple[str, ...] = ()) -> tuple[Study, Registry]:
     from sam_toolkit.study.resolve import load_study
 
     registry = _registry(plugins)
-    for failure in registry.failures:
-        text = f"Plugin {failure.plugin!r} ({failure.distribution}) could not be loaded: {failure.error}"
-        _errors.print(text, style="yellow", markup=False)
     return load_study(source, registry, variants=variants), registry

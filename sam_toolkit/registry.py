@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.metadata
+import logging
 import signal
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,9 +19,12 @@ import pluggy
 from sam_toolkit import hookspecs
 from sam_toolkit.component import KINDS, Component
 from sam_toolkit.errors import PluginError, near
+from sam_toolkit.installed import declared_interface, distribution_of, installed
 
-_SECONDS = 60.0
-"""How long a plugin may take to load, with what it imports."""
+_SECONDS, _NOTICE = 60.0, 10.0
+"""How long a plugin may take to load, with what it imports, and after how long, again and again, that is said."""
+
+_LOG = logging.getLogger(__name__)
 
 C = TypeVar("C", bound=Component[Any])
 
@@ -40,6 +45,10 @@ class LoadFailure:
     plugin: str
     distribution: str
     error: str
+
+    def __str__(self) -> str:
+        """Return the sentence that a user reads."""
+        return f"Plugin {self.plugin!r} ({self.distribution}) could not be loaded: {self.error}"
 
 
 class Registry:
@@ -85,25 +94,24 @@ class Registry:
     def load_entry_points(self, blocked: Iterable[str] = ()) -> None:
         """Load every installed plugin but those `blocked`; one that fails goes to `failures` and the rest go on.
 
-        Raises PluginError where two plugins give one name to two components: block one of them.
+        Raises PluginError where two plugins give one name to two components (block one of them), and where a blocked
+        one is not installed.
         """
-        blocked = set(blocked)
-        found = sorted(importlib.metadata.entry_points(group=hookspecs.GROUP), key=lambda point: point.name)
-        for point in found:
-            if point.name not in blocked and point not in self._loaded:
+        for point in installed(blocked):
+            if point not in self._loaded:
                 self._loaded.append(point)
                 self._load(point)
 
     def _load(self, point: importlib.metadata.EntryPoint) -> None:
-        distribution = f"{point.dist.name} {point.dist.version}" if point.dist else ""
+        distribution = distribution_of(point)
         try:
             if self._manager.has_plugin(point.name):
                 raise PluginError(f"another plugin is called {point.name!r} too; uninstall one of them")
-            with _at_most(_SECONDS):
+            with _watched(f"plugin {point.name!r} ({distribution})"):
                 plugin = point.load()
                 offered = _offered(plugin, point.name, distribution)
-        except Exception as error:  # noqa: BLE001 - a stranger's module may raise anything at all
-            self.failures.append(LoadFailure(point.name, distribution, f"{type(error).__name__}: {error}"))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's module may raise anything at all
+            self.failures.append(LoadFailure(point.name, distribution, _reason(point, error)))
         else:
             self._add(plugin, point.name, offered)
 
@@ -137,16 +145,13 @@ def default_registry(plugins: bool = True, blocked: tuple[str, ...] = ()) -> Reg
     registry = Registry()
     registry.register(builtins, "sam_toolkit", f"sam-toolkit {importlib.metadata.version('sam-toolkit')}")
     if plugins:
-        known = importlib.metadata.entry_points(group=hookspecs.GROUP).names
-        for name in set(blocked) - known:
-            raise PluginError(f"There is no plugin {name!r} to leave out.{near(name, known)}")
         registry.load_entry_points(blocked)
     return registry
 
 
 def _offered(plugin: ModuleType | object, name: str, distribution: str) -> list[Entry]:
     """Return the plugin's components; raises PluginError where one is broken."""
-    _check_interface(plugin)
+    _check_interface(getattr(plugin, "SAM_TOOLKIT_INTERFACE", None))
     hook = getattr(plugin, "sam_toolkit_components", None)
     if hook is None:
         raise PluginError(f"Plugin {name!r} has no hook `sam_toolkit_components`; see docs/writing-a-plugin.md.")
@@ -156,9 +161,12 @@ def _offered(plugin: ModuleType | object, name: str, distribution: str) -> list[
     return entries
 
 
-def _check_interface(plugin: ModuleType | object) -> None:
-    """Raise PluginError where the plugin was written for an interface that this host does not have."""
-    wanted = getattr(plugin, "SAM_TOOLKIT_INTERFACE", hookspecs.INTERFACE)
+def _check_interface(wanted: object) -> None:
+    """Raise PluginError where a plugin wants an interface that this host does not have; None: it says nothing."""
+    if wanted is None:
+        return
+    if not isinstance(wanted, int):
+        raise PluginError(f"SAM_TOOLKIT_INTERFACE must be an integer, such as {hookspecs.INTERFACE}; got {wanted!r}")
     if wanted > hookspecs.INTERFACE:
         raise PluginError(
             f"it was written for interface {wanted} of sam-toolkit, and this version has {hookspecs.INTERFACE}: "
@@ -171,23 +179,45 @@ def _check_interface(plugin: ModuleType | object) -> None:
         )
 
 
+def _reason(point: importlib.metadata.EntryPoint, error: BaseException) -> str:
+    """Return why a plugin could not be loaded: the interface that its source asks for, before what it ran into."""
+    try:
+        _check_interface(declared_interface(point))
+    except PluginError as other:
+        error = other
+    return f"{type(error).__name__}: {error}"
+
+
+class _Late(BaseException):
+    """Ends a plugin that takes too long; no Exception, which its own code might catch."""
+
+
 @contextmanager
-def _at_most(seconds: float) -> Iterator[None]:
-    """Raise TimeoutError in a block that takes longer, where the system can: in the main thread, not on Windows."""
+def _watched(what: str) -> Iterator[None]:
+    """Say what is being loaded where it is slow, and raise TimeoutError where it takes longer than it may.
+
+    The system lets the main thread do that, and not on Windows; elsewhere the block runs as it is.
+    """
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
         yield
         return
+    start = time.monotonic()
 
     def ring(number: int, frame: object) -> None:
-        raise TimeoutError(f"it was not loaded within {seconds:g} s")
+        if time.monotonic() - start >= _SECONDS:
+            raise _Late
+        _LOG.warning("Still loading %s; --no-plugin leaves one out.", what)
 
     before = signal.signal(signal.SIGALRM, ring)
-    others = signal.setitimer(signal.ITIMER_REAL, seconds)
+    step = min(_NOTICE, _SECONDS)
+    others = signal.setitimer(signal.ITIMER_REAL, step, step)
     try:
         yield
+    except _Late:
+        raise TimeoutError(f"it was not loaded within {_SECONDS:g} s") from None
     finally:
-        signal.signal(signal.SIGALRM, before)
         signal.setitimer(signal.ITIMER_REAL, *others)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _key(entry: Entry) -> tuple[str, str]:

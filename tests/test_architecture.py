@@ -35,6 +35,7 @@ LAYERS = (
     ("pairing",),
     ("component",),
     ("hookspecs", "functions"),
+    ("installed",),
     ("choice",),
     ("methods", "metrics", "sources", "reports"),
     ("perturbations",),  # attacks have a method that they attack, and a similarity that they lower
@@ -46,6 +47,7 @@ LAYERS = (
     ("pytest_plugin",),
     ("bench",),
     ("api", "catalogue", "demo", "doctor", "drop_ins", "new_plugin", "progress"),
+    ("listing",),
     ("cli",),
     ("",),  # sam_toolkit/__init__.py gives everybody's names, when they are asked for
 )

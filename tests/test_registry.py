@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 from faults import methods, pair_metrics
+from strangers import SOURCE, good, install
 
 from sam_toolkit import builtins
 from sam_toolkit.component import KINDS, Method, PairMetric
@@ -30,32 +31,6 @@ def named(base, name):
     return type(base.__name__, (base,), {"name": name, "__doc__": "Another."})
 
 
-def install(folder, distribution, modules, group="sam_toolkit"):
-    """Write an installed distribution whose entry points load `modules` (name: source) into a folder of sys.path."""
-    metadata = folder / f"{distribution.replace('-', '_')}-1.2.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.2\n")
-    points = "\n".join(f"{point} = {module}" for point, (module, _) in modules.items())
-    (metadata / "entry_points.txt").write_text(f"[{group}]\n{points}\n")
-    for module, source in modules.values():
-        (folder / f"{module}.py").write_text(source)
-
-
-SOURCE = """
-from sam_toolkit import Method, hookimpl
-
-class Stranger(Method):
-    "A stranger's method."
-    name = "{name}"
-    def maps(self, model, batch, settings, rng): ...
-    def rows(self, settings, shape): return 0
-
-@hookimpl
-def sam_toolkit_components():
-    {body}
-"""
-
-
 @pytest.fixture
 def site(tmp_path, monkeypatch):
     """Give a folder that is on sys.path and forget what was imported from it."""
@@ -65,10 +40,6 @@ def site(tmp_path, monkeypatch):
     for name in set(sys.modules) - before:
         if (tmp_path / f"{name}.py").exists():
             del sys.modules[name]
-
-
-def good(name):
-    return SOURCE.format(name=name, body="return [Stranger]")
 
 
 def test_an_installed_plugin_is_found_with_its_distribution(site):
@@ -110,6 +81,7 @@ def test_a_blocked_plugin_is_not_even_imported(site):
         ("import no_such_module_anywhere", "ModuleNotFoundError: No module named 'no_such_module_anywhere'"),
         ("1 / 0", "ZeroDivisionError: division by zero"),
         ("def broken(:", "SyntaxError"),
+        ("raise SystemExit('no licence')", "SystemExit: no licence"),
         ("", "PluginError: Plugin 'bad' has no hook `sam_toolkit_components`"),
         (SOURCE.format(name="ok", body="raise KeyError('weights')"), "KeyError: 'weights'"),
         (SOURCE.format(name="ok", body="return None"), "TypeError"),
@@ -139,6 +111,39 @@ def test_a_plugin_for_another_interface_says_so_and_the_others_are_loaded(site, 
     assert f"interface {interface} of sam-toolkit" in failure.error
     assert said in failure.error
     assert registry.get(Method, "fine")
+
+
+@pytest.mark.parametrize(
+    ("interface", "said"),
+    [("7", "interface 7 of sam-toolkit, and this version has 1: upgrade sam-toolkit"), ("1", "cannot import name")],
+)
+def test_a_plugin_that_asks_for_names_of_another_interface_is_told_from_a_broken_one(site, interface, said):
+    source = f"from sam_toolkit import OfTheFuture\n\nSAM_TOOLKIT_INTERFACE = {interface}\n"
+    install(site, "sam-future", {"future": ("future_plugin", source)})
+    (failure,) = loaded().failures
+    assert said in failure.error
+
+
+def test_an_interface_that_is_no_number_is_refused(site):
+    install(site, "sam-odd", {"odd": ("odd_plugin", "SAM_TOOLKIT_INTERFACE = '1'")})
+    (failure,) = loaded().failures
+    assert "SAM_TOOLKIT_INTERFACE must be an integer, such as 1; got '1'" in failure.error
+
+
+def test_a_slow_plugin_is_named_while_it_loads(site, monkeypatch, caplog):
+    monkeypatch.setattr("sam_toolkit.registry._NOTICE", 0.1)
+    install(site, "sam-slow", {"slow": ("slow_plugin", f"import time; time.sleep(0.5)\n{good('slow')}")})
+    registry = loaded()
+    assert registry.get(Method, "slow")
+    assert "Still loading plugin 'slow' (sam-slow 1.2)" in caplog.text
+
+
+def test_a_plugin_cannot_catch_the_end_of_its_time(site, monkeypatch):
+    monkeypatch.setattr("sam_toolkit.registry._SECONDS", 0.2)
+    source = "import time\ntry:\n    time.sleep(600)\nexcept Exception:\n    time.sleep(600)"
+    install(site, "sleepers", {"asleep": ("stubborn_plugin", source)})
+    (failure,) = loaded().failures
+    assert "TimeoutError: it was not loaded within 0.2 s" in failure.error
 
 
 def test_a_plugin_that_hangs_at_import_is_reported_and_the_others_are_loaded(site, monkeypatch):
