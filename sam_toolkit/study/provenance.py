@@ -20,10 +20,7 @@ from sam_toolkit.study.spec import Study
 def provenance(study: Study, subjects: tuple[Subject, ...], device: str) -> dict[str, str]:
     """Return what made the results of a study, in the order in which a report shows it."""
     accelerator = f" ({torch.cuda.get_device_name(device)})" if device.startswith("cuda") else ""
-    components: set[type[Component[Any]]] = {use.method for use in study.methods}
-    components |= {use.metric for item in study.compare for use in item.metrics}
-    components |= {use.metric for use in study.accuracy}
-    strangers = sorted({component.__module__.split(".")[0] for component in components} - {"sam_toolkit"})
+    strangers = {component.__module__.split(".")[0] for component in _components(study)} - {"sam_toolkit"}
     return {
         "sam_toolkit": importlib.metadata.version("sam-toolkit"),
         "seed": str(study.seed),
@@ -33,19 +30,34 @@ def provenance(study: Study, subjects: tuple[Subject, ...], device: str) -> dict
             f"model {subject.name}": f"fingerprint {subject.model.fingerprint}, run {subject.how}"
             for subject in subjects
         },
-        **{f"plugin {name}": _version(name) for name in strangers},
+        **{f"plugin {name}": version for name, version in sorted(map(_distribution, strangers))},
         "python": platform.python_version(),
         **{name: _version(name) for name in ("torch", "torchvision", "numpy", "scipy", "scikit-image", "pillow")},
         "system": f"{platform.system()} {platform.machine()}",
     }
 
 
+def _components(study: Study) -> Iterator[type[Component[Any]]]:
+    """Give the classes of what a study is made of."""
+    yield from (use.method for use in study.methods)
+    yield from (use.metric for item in study.compare for use in item.metrics)
+    yield from (use.metric for use in study.accuracy)
+    yield from (use.perturbation for use in study.inputs if use.perturbation)
+    given = (study.images.source, *(part for use in study.models for part in (use.source, use.perturbation)))
+    yield from (type(part) for part in given if isinstance(part, Component))
+
+
 def _version(name: str) -> str:
-    """Return the version of the distribution of that name, or else of that which an import of the name leads to."""
-    for distribution in _candidates(name):
+    return _distribution(name)[1]
+
+
+def _distribution(name: str) -> tuple[str, str]:
+    """Return name and version of the distribution of that name, or else of that which an import of it leads to."""
+    for candidate in _candidates(name):
         with suppress(importlib.metadata.PackageNotFoundError):
-            return importlib.metadata.version(distribution)
-    return "not packaged"
+            found = importlib.metadata.distribution(candidate)
+            return found.name, found.version
+    return name, "not packaged"
 
 
 def _candidates(name: str) -> Iterator[str]:

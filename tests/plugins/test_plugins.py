@@ -11,6 +11,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import sam_toolkit
 
@@ -85,32 +86,65 @@ def _copy(source, folder):
             (folder / path.name).write_bytes(path.read_bytes())
 
 
-def command(site, *arguments):
-    """Run sam-toolkit in a process of its own with the example installed, and return what it prints."""
-    path = os.pathsep.join([str(site), str(ROOT)])
+SCRIPT = """
+import json, sys
+from click.testing import CliRunner
+from sam_toolkit.cli import main
+results = [CliRunner().invoke(main, command) for command in json.loads(sys.argv[1])]
+print(json.dumps([result.output if result.exception is None else result.stderr for result in results]))
+"""
+COMMANDS = {
+    "list": ["list", "--json"],
+    "left out": ["--no-plugin", "example", "list", "--json"],
+    "show": ["show", "edge-detector", "--json"],
+    "run": ["run", "study.yaml", "--output", "out", "--workers", "0", "--no-open"],
+}
+STUDY = """
+models: [{name: python, module: nets:colour_net, preprocessing: {crop: 32, resize: 32}}]
+images: {folder: photographs}
+methods: [{edge-detector: {sigma: [1, 2]}}]
+compare: [{along: settings, metrics: [cosine]}]
+plugins: {sam-toolkit-example: "==0.1.0"}
+"""
+
+
+@pytest.fixture(scope="module")
+def said(site):
+    """Give what commands print in a process of its own with the example installed, where a study stands."""
+    (site / "photographs").mkdir()
+    Image.effect_noise((32, 32), 60).convert("RGB").save(site / "photographs" / "noise.png")
+    (site / "study.yaml").write_text(STUDY)
+    path = os.pathsep.join(map(str, (site, ROOT, ROOT / "tests")))
     done = subprocess.run(
-        [sys.executable, "-c", "from sam_toolkit.cli import main; main()", *arguments],
-        env={**os.environ, "PYTHONPATH": path, "COLUMNS": "200"},
+        [sys.executable, "-c", SCRIPT, json.dumps(list(COMMANDS.values()))],
+        env={**os.environ, "PYTHONPATH": path, "XDG_CACHE_HOME": str(site / "cache")},
+        cwd=site,
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return done.stdout
+    return dict(zip(COMMANDS, json.loads(done.stdout), strict=True))
 
 
-def test_the_installed_example_is_listed_with_where_it_is_from(site):
-    items = json.loads(command(site, "list", "--json"))
-    found = {item["name"]: (item["kind"], item["plugin"], item["from"]) for item in items}
+def test_the_installed_example_is_listed_with_where_it_is_from(said):
+    found = {item["name"]: (item["kind"], item["plugin"], item["from"]) for item in json.loads(said["list"])}
     assert found["edge-detector"] == ("method", "example", "sam-toolkit-example 0.1.0")
     assert found["cosine"] == ("pair-metric", "example", "sam-toolkit-example 0.1.0")
 
 
-def test_the_installed_example_can_be_left_out(site):
-    items = json.loads(command(site, "--no-plugin", "example", "list", "--json"))
-    assert "edge-detector" not in {item["name"] for item in items}
+def test_the_installed_example_can_be_left_out(said):
+    assert "edge-detector" not in {item["name"] for item in json.loads(said["left out"])}
 
 
-def test_the_installed_example_shows_its_hyperparameters(site):
-    (schema,) = json.loads(command(site, "show", "edge-detector", "--json"))
+def test_the_installed_example_shows_its_hyperparameters(said):
+    (schema,) = json.loads(said["show"])
     assert schema["properties"]["sigma"]["minimum"] == 0
+
+
+def test_a_study_pins_the_installed_example_runs_it_and_reports_it(said, site):
+    assert "edge-detector" in said["run"], said["run"]
+    report = (site / "out" / "report.html").read_text()
+    assert "plugin sam-toolkit-example</th><td>0.1.0<" in report
+    assert "edge-detector" in report
+    assert "cosine" in report

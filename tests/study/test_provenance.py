@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from sam_toolkit import run
+from sam_toolkit import GaussianNoise, run
+from sam_toolkit.registry import default_registry
 from sam_toolkit.study import provenance
 
 
@@ -26,6 +27,27 @@ def test_a_package_of_another_name_than_its_distribution_has_the_version_of_that
     monkeypatch.setattr(provenance, "_distributions", lambda: {"skimage": ["scikit-image", "other"]})
     assert provenance._version("skimage") == importlib.metadata.version("scikit-image")
     assert provenance._version("no_such_package") == "not packaged"
+
+
+class OwnNoise(GaussianNoise):
+    """Noise of a stranger's."""
+
+    name = "own-noise"
+
+
+def test_a_plugin_that_changes_images_is_among_what_made_the_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(provenance, "_distributions", dict)
+    study = {"inputs": ["clean", "own-noise"], "methods": ["gradient"], "random-maps": 1}
+    registry = default_registry(plugins=False).extended(OwnNoise)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(192, 4)).eval()
+    found = run(study, tmp_path, models={"net": net}, images=torch.rand(1, 3, 8, 8), registry=registry).provenance
+    assert found["plugin test_provenance"] == "not packaged"
+
+
+def test_a_plugin_is_called_as_a_study_pins_it() -> None:
+    assert provenance._distribution("sam_toolkit") == ("sam-toolkit", importlib.metadata.version("sam-toolkit"))
 
 
 def test_results_say_how_the_network_ran_and_what_a_coarse_precision_costs(tmp_path: Path) -> None:
