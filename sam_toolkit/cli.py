@@ -136,32 +136,29 @@ def _run(
         except KeyboardInterrupt:
             console.print(f"\nInterrupted. Everything computed so far is kept in {folder}; the same command goes on.")
             sys.exit(INTERRUPTED)
-    page = _finish(results, registry, folder, console, as_json)
-    if show or (show is None and not as_json and console.is_terminal):
-        click.launch(str(page))
-    sys.exit(FAILED if results.failures else 0)
+    pages, problems = _finish(results, registry, folder, console, as_json)
+    if pages and (show or (show is None and not as_json and console.is_terminal)):
+        click.launch(str(pages[0]))
+    sys.exit(FAILED if results.failures or problems else 0)
 
 
-def _finish(results: Results, registry: Registry, folder: Path, console: Console, as_json: bool) -> Path:
+def _finish(
+    results: Results, registry: Registry, folder: Path, console: Console, as_json: bool
+) -> tuple[list[Path], list[str]]:
+    from sam_toolkit.reporting import write_reports
     from sam_toolkit.reports.terminal import summary
     from sam_toolkit.study.saved import save, to_json
 
     save(results, folder)
-    page = _report(results, registry, folder, ())[0]
+    pages, problems = write_reports(results, registry, folder)
     if as_json:
         click.echo(json.dumps(to_json(results), indent=1))
     else:
         console.print(summary(results))
-        console.print(f"Report: {page.resolve().as_uri()}", soft_wrap=True)
-    return page
-
-
-def _report(results: Results, registry: Registry, folder: Path, names: tuple[str, ...]) -> list[Path]:
-    from sam_toolkit.component import Reporter
-
-    known = [entry.component.name for entry in registry.entries(Reporter)]
-    chosen = names or tuple(sorted(known, key=lambda name: name != "html"))
-    return [path for name in chosen for path in registry.get(Reporter, name)().write(results, folder)]
+        for page in pages[:1]:
+            console.print(f"Report: {page.resolve().as_uri()}", soft_wrap=True)
+    _warn(problems)
+    return pages, problems
 
 
 @main.command()
@@ -171,6 +168,7 @@ def _report(results: Results, registry: Registry, folder: Path, names: tuple[str
 @click.pass_obj
 def report(plugins: tuple[bool, tuple[str, ...]], folder: Path, names: tuple[str, ...], as_json: bool) -> None:
     """Write the report of the finished run in FOLDER again; needs neither models nor photographs."""
+    from sam_toolkit.reporting import write_reports
     from sam_toolkit.reports.terminal import summary
     from sam_toolkit.study.saved import load, to_json
 
@@ -179,8 +177,11 @@ def report(plugins: tuple[bool, tuple[str, ...]], folder: Path, names: tuple[str
         click.echo(json.dumps(to_json(results), indent=1))
         return
     Console().print(summary(results))
-    for path in _report(results, _registry(plugins), folder, names):
+    paths, problems = write_reports(results, _registry(plugins), folder, names)
+    for path in paths:
         click.echo(path)
+    _warn(problems)
+    sys.exit(FAILED if problems else 0)
 
 
 @main.command()
@@ -280,7 +281,6 @@ main.add_command(bench)
 
 
 def _registry(plugins: tuple[bool, tuple[str, ...]]) -> Registry:
-    """Return the host, having said which plugins could not be loaded."""
     from sam_toolkit.registry import default_registry
 
     registry = default_registry(*plugins)

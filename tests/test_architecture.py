@@ -46,7 +46,7 @@ LAYERS = (
     ("testing",),
     ("pytest_plugin",),
     ("bench",),
-    ("api", "catalogue", "demo", "doctor", "drop_ins", "new_plugin", "progress"),
+    ("api", "catalogue", "demo", "doctor", "drop_ins", "new_plugin", "progress", "reporting"),
     ("listing",),
     ("cli",),
     ("",),  # sam_toolkit/__init__.py gives everybody's names, when they are asked for

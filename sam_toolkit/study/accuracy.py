@@ -9,28 +9,46 @@ from typing import Any
 import numpy as np
 
 from sam_toolkit.component import MapMetric
+from sam_toolkit.errors import SamError, StoreError
 from sam_toolkit.rng import Rng
+from sam_toolkit.study.faults import blamed, check_shape, merged
 from sam_toolkit.study.keys import map_key, score_key
 from sam_toolkit.study.labels import metric_text, setting_text
 from sam_toolkit.study.plan import scored_maps, scored_together
 from sam_toolkit.study.prepare import Subject
-from sam_toolkit.study.results import AccuracySummary
+from sam_toolkit.study.results import AccuracySummary, Failure
 from sam_toolkit.study.spec import AccuracyUse, MethodUse, Study
 from sam_toolkit.study.statistics import interval
 from sam_toolkit.study.store import Score, Store
+from sam_toolkit.study.untouched import Guard
 from sam_toolkit.types import Params
 
 _ROWS = "network rows"
 """Beside a score: its share of the network rows that scoring an image's maps together took."""
 
 
-def score_maps(study: Study, subjects: tuple[Subject, ...], store: Store, advance: Callable[[str], None]) -> None:
-    """Fill the store with the accuracies that it lacks; maps that could not be computed stay out."""
-    for subject in subjects:
+def score_maps(
+    study: Study, subjects: tuple[Subject, ...], store: Store, advance: Callable[[str], None]
+) -> list[Failure]:
+    """Fill the store with the accuracies that it lacks, and return what could not be had.
+
+    Maps that could not be computed stay out.
+    """
+    guard, failures = Guard(study), []
+    methods = ", ".join(dict.fromkeys(use.method.name for use in study.methods))
+    for index, subject in enumerate(subjects):
         for metric, settings in scored_together(study):
             for image, photo in enumerate(subject.photos):
                 advance(f"{subject.name}, {metric.name}, {photo.name}")
-                store.add_scores(_missing(study, subject, store, (metric, settings, image)))
+                try:
+                    with guard.over(index, subject.model, f"Accuracy {metric.name!r}"):
+                        scores = list(_missing(study, subject, store, (metric, settings, image)))
+                    store.add_scores(scores)
+                except StoreError:
+                    raise
+                except SamError as error:
+                    failures.append(Failure(subject.name, methods, photo.name, f"scored by {metric.name}", str(error)))
+    return merged(failures)
 
 
 def accuracy_rows(study: Study, subjects: tuple[Subject, ...], store: Store) -> int:
@@ -61,7 +79,10 @@ def _missing(
     batch = model.batch([subject.photos[image]])
     maps = store.maps(wanted)[:, None]
     before = model.counted.forward
-    values = metric(settings[0]).score(model, batch, maps, settings, Rng(study.seed).child(metric.name))
+    who = f"Accuracy {metric.name!r}"
+    with blamed(who):
+        values = metric(settings[0]).score(model, batch, maps, settings, Rng(study.seed).child(metric.name))
+    check_shape(values, (len(settings), len(wanted), 1), f"{who}: scores")
     share = (model.counted.forward - before) / (len(settings) * len(wanted))
     for s, setting in enumerate(settings):
         for m, key in enumerate(wanted):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from sam_toolkit.errors import ComponentError, StoreError
 from sam_toolkit.model import Model
 from sam_toolkit.rng import Rng
 from sam_toolkit.study.durable import write_durably
+from sam_toolkit.study.faults import blamed, check_shape
 from sam_toolkit.study.grouping import groups
 from sam_toolkit.study.keys import variant_text
 from sam_toolkit.study.prepare import Subject
@@ -56,11 +58,13 @@ class ChangedImages:
     """The changed images of a study, in the folder of its store.
 
     A file each, written in one step, so that any process may: what two write at once is the same. Images that take no
-    network rows are made anew each time instead.
+    network rows are made anew each time instead. `guard` holds the perturbation that it is told to leaving the network
+    as it is.
     """
 
     study: Study
     folder: Path
+    guard: Callable[[str], AbstractContextManager[object]] = nullcontext
 
     def of(self, variant: int, model: Model, batch: Batch) -> Tensor:
         """Return a batch's images `[N, C, H, W]` as an input variant has them; made together with the variant's kin."""
@@ -110,10 +114,11 @@ class ChangedImages:
 
     def _made(self, kind: type[Perturbation[Any]], group: tuple[Params, ...], model: Model, batch: Batch) -> Perturbed:
         """Return changed images; raises ComponentError where the perturbation returns what it must not."""
-        found = kind(group[0]).perturbed(model, batch, group, Rng(self.study.seed).child(kind.name))
+        who = f"Perturbation {kind.name!r}"
+        with self.guard(who), blamed(who):
+            found = kind(group[0]).perturbed(model, batch, group, Rng(self.study.seed).child(kind.name))
         images, expected = found.images.detach().float(), (len(group), *batch.images.shape)
-        if tuple(images.shape) != expected:
-            raise ComponentError(f"{kind.name} returned images {list(images.shape)} where {list(expected)} is due.")
+        check_shape(images, expected, f"{kind.name}: images")
         if not bool(torch.isfinite(images).all()):
             raise ComponentError(f"{kind.name} returned images with values that are not finite (NaN or infinite).")
         return Perturbed(images, found.extras)

@@ -9,10 +9,13 @@ import torch
 from torch import Tensor
 
 from sam_toolkit.component import PairMetric, PairScores
+from sam_toolkit.errors import SamError, StoreError
 from sam_toolkit.rng import Rng
+from sam_toolkit.study.faults import blamed, check_shape, merged
 from sam_toolkit.study.grouping import groups
 from sam_toolkit.study.keys import score_keys
 from sam_toolkit.study.prepare import Subject
+from sam_toolkit.study.results import Failure
 from sam_toolkit.study.spec import MetricUse, Study
 from sam_toolkit.study.stacks import Stack, stacks
 from sam_toolkit.study.store import Score, Store
@@ -36,15 +39,38 @@ def _keys(metric: type[PairMetric[Any]], setting: Params, treatment: Treatment, 
     return score_keys(metric, setting, how, ((stack.other(line), line.key) for line in stack.lines))
 
 
-def compare(study: Study, subjects: tuple[Subject, ...], store: Store, advance: Callable[[str], None]) -> None:
-    """Fill the store with the scores that it lacks; pairs whose maps could not be computed stay out."""
+def compare(study: Study, subjects: tuple[Subject, ...], store: Store, advance: Callable[[str], None]) -> list[Failure]:
+    """Fill the store with the scores that it lacks, and return what could not be had.
+
+    Pairs whose maps could not be computed stay out.
+    """
+    failures: list[Failure] = []
     for same in stacks(study, subjects):
         advance(f"{subjects[same[0].model].name}, {same[0].use.method.name}, along {same[0].comparison.along}")
         possible = [stack for stack in (_possible(stack, store) for stack in same) if stack.lines]
         for use in same[0].comparison.metrics:
             missing = [stack for stack in possible if _lacks(store, use, stack)]
             for chunk in _chunks(missing, subjects):
-                store.add_scores(_scores(study, subjects, store, use, chunk))
+                failures += _keep(study, subjects, store, use, chunk)
+    return merged(failures)
+
+
+def _keep(
+    study: Study, subjects: tuple[Subject, ...], store: Store, use: MetricUse, chunk: list[Stack]
+) -> Iterator[Failure]:
+    """Keep the scores of a chunk, or of each of its images alone where the metric fails; yield what is lacking."""
+    try:
+        store.add_scores(_scores(study, subjects, store, use, chunk))
+    except StoreError:
+        raise
+    except SamError as error:
+        if len(chunk) > 1:
+            for stack in chunk:
+                yield from _keep(study, subjects, store, use, [stack])
+            return
+        stack = chunk[0]
+        subject, what = subjects[stack.model], f"compared by {use.metric.name} along {stack.comparison.along}"
+        yield Failure(subject.name, stack.use.method.name, subject.photos[stack.image].name, what, str(error))
 
 
 def _possible(stack: Stack, store: Store) -> Stack:
@@ -99,7 +125,11 @@ def _scores(
         maps = treatment.apply(raw, facts)
         for settings in groups(use.metric, own_settings):
             metric = use.metric(settings[0])
-            result = metric.compare(metric.prepare(maps, settings), pairs, settings)
+            who = f"Similarity {metric.name!r}"
+            with blamed(who):
+                result = metric.compare(metric.prepare(maps, settings), pairs, settings)
+            for name, values in {"values": result.values, **result.extras}.items():
+                check_shape(values, (len(settings), len(pairs), len(chunk)), f"{who}: {name}")
             for s, setting in enumerate(settings):
                 for n, stack in enumerate(chunk):
                     scores = result.each(lambda stacked, s=s, n=n: stacked[s, :, n])  # type: ignore[misc]

@@ -131,13 +131,14 @@ def run_study(
             job = Job(study, tuple(subject.photos for subject in subjects), folder, where)
             _compute(job, subjects, plan, store, usual_workers(plan, where) if workers is None else workers, progress)
             progress.stage("Comparing maps")
-            compare(study, subjects, store, progress.stage)
-            score_maps(study, subjects, store, progress.stage)
+            failures = compare(study, subjects, store, progress.stage)
+            failures += score_maps(study, subjects, store, progress.stage)
             status = "done"
         finally:
             store.finish_run(run, status, {"seconds": time.perf_counter() - started})
         progress.stage("Collecting results")
-        return collect(study, subjects, plan, store, provenance(study, subjects, where))
+        found = collect(study, subjects, plan, store, provenance(study, subjects, where))
+        return replace(found, failures=(*found.failures, *failures))
 
 
 def usual_workers(plan: Plan, device: str) -> int:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from sam_toolkit.component import ImageSource
+from sam_toolkit.component import ImageSource, ModelSource
 from sam_toolkit.errors import ImageError, ModelError
 from sam_toolkit.images import Photo
 from sam_toolkit.model import Model
+from sam_toolkit.study.faults import blamed
 from sam_toolkit.study.spec import ImagesUse, ModelUse, Study
 from sam_toolkit.types import digest
 
@@ -63,15 +64,21 @@ def open_model(use: ModelUse, study: Study) -> Model:
 
     Raises ModelError that says what is missing, and ComponentError where the change does not fit.
     """
-    model = use.source if isinstance(use.source, Model) else use.source.load(use.model)
+    model = use.source if isinstance(use.source, Model) else _loaded(use.source, use.model)
     if use.perturbation is not None:
-        model = use.perturbation(model, study.seed)
+        with blamed(f"Model perturbation {use.perturbation.name!r}"):
+            model = use.perturbation(model, study.seed)
     return model.computing(study.precision).named(use.name)
+
+
+def _loaded(source: ModelSource[Any], name: str) -> Model:
+    with blamed(f"Model source {source.name!r}"):
+        return source.load(name)
 
 
 def open_photos(use: ImagesUse) -> tuple[Photo, ...]:
     """Return the study's photographs; raises ImageError where there are none or two share a name."""
-    photos = use.source.photos() if isinstance(use.source, ImageSource) else use.source
+    photos = _listed(use.source) if isinstance(use.source, ImageSource) else use.source
     chosen = tuple(photos[: use.limit])
     if not chosen:
         raise ImageError("The study has no images: images.limit or the list of images leaves none.")
@@ -80,6 +87,11 @@ def open_photos(use: ImagesUse) -> tuple[Photo, ...]:
     if twice:
         raise ImageError(f"Two images are called {twice[0]!r}; names must be unique within a study.")
     return chosen
+
+
+def _listed(source: ImageSource[Any]) -> Sequence[Photo]:
+    with blamed(f"Image source {source.name!r}"):
+        return source.photos()
 
 
 class Memory(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -12,10 +12,36 @@ import torch
 from torch import Tensor, nn
 
 from sam_toolkit.errors import ComponentError
+from sam_toolkit.model import Model
+from sam_toolkit.study.prepare import open_model
+from sam_toolkit.study.spec import Study
 
 Weights = Mapping[str, Tensor]
 
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+
+
+class Guard:
+    """Holds components to leaving the networks of a study as they are.
+
+    Weights of a module that was given are kept from the first time on; others can be loaded again.
+    """
+
+    def __init__(self, study: Study) -> None:
+        """Guard the models of `study`."""
+        self._study = study
+        self._given: dict[int, Weights] = {}
+
+    def over(self, index: int, model: Model, who: str) -> AbstractContextManager[None]:
+        """Return `untouched` for the study's model of that index."""
+        use = self._study.models[index]
+        if isinstance(use.source, Model) and index not in self._given:
+            self._given[index] = {name: value.clone() for name, value in model.module.state_dict().items()}
+
+        def weights() -> Weights:
+            return self._given.get(index) or open_model(use, self._study).module.state_dict()
+
+        return untouched(model.module, weights, who)
 
 
 @contextmanager
@@ -33,8 +59,8 @@ def untouched(module: nn.Module, weights: Callable[[], Weights], who: str) -> It
             before.restore(module, weights)
     if changed:
         raise ComponentError(
-            f"{who} changed the network: {', '.join(changed)}. Its maps are not kept, and the network is as before. A "
-            "component calls the network through Model, or works on a copy."
+            f"{who} changed the network: {', '.join(changed)}. Its results are not kept, and the network is as before. "
+            "A component calls the network through Model, or works on a copy."
         )
 
 

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import json
 import time
-import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
 import torch
 
 from sam_toolkit.bounding import Explained
-from sam_toolkit.errors import ComponentError, SamError
+from sam_toolkit.errors import ComponentError
 from sam_toolkit.images import Photo
 from sam_toolkit.model import Model, Rows
 from sam_toolkit.rng import Rng
 from sam_toolkit.study.changed_images import ChangedImages
+from sam_toolkit.study.faults import blamed, check_shape, fault
 from sam_toolkit.study.keys import beside_key
 from sam_toolkit.study.map_files import write_maps
 from sam_toolkit.study.prepare import open_model
 from sam_toolkit.study.spec import Study
 from sam_toolkit.study.task import MapFile, Outcome, Task, Tell
-from sam_toolkit.study.untouched import Weights, untouched
+from sam_toolkit.study.untouched import Guard
 from sam_toolkit.types import Batch
 
 
@@ -50,22 +51,22 @@ class StudyWorker:
         """Work on `job`; `models` are those that this process has open already."""
         self._job = job
         self._models = dict(enumerate(models))
-        self._given: dict[int, Weights] = {}
+        self._guard = Guard(job.study)
 
     def run(self, task: Task, tell: Tell) -> Outcome:
         """Return the outcome: a file of maps, or the error's text; `tell` is told the rows done so far."""
         started = time.perf_counter()
         try:
             model = self._model(task.model)
-            with self._untouched(task, model):
-                batch = self._batch(task, model)
-                before = model.counted
-                with _watched(model, tell):
-                    found = self._explained(task, model, batch)
+            batch = self._batch(task, model)
+            before = model.counted
+            who = f"Method {self._job.study.methods[task.method].method.name!r}"
+            with self._guard.over(task.model, model, who), _watched(model, tell), blamed(who):
+                found = self._explained(task, model, batch)
             file = self._write(task, model, found)
             rows = Rows(model.counted.forward - before.forward, model.counted.backward - before.backward)
         except Exception as error:  # noqa: BLE001 - whatever a component raises must not end the study
-            return Outcome(task, "failed", error=_text(error), seconds=time.perf_counter() - started)
+            return Outcome(task, "failed", error=fault(error), seconds=time.perf_counter() - started)
         return Outcome(task, "done", file, rows=rows, seconds=time.perf_counter() - started)
 
     def _model(self, index: int) -> Model:
@@ -73,32 +74,21 @@ class StudyWorker:
             self._models[index] = open_model(self._job.study.models[index], self._job.study).to(self._job.device)
         return self._models[index]
 
-    def _untouched(self, task: Task, model: Model) -> AbstractContextManager[None]:
-        """Return a guard of the model; weights of a module that was given are kept, others can be loaded again."""
-        use = self._job.study.models[task.model]
-        if isinstance(use.source, Model) and task.model not in self._given:
-            self._given[task.model] = {name: value.clone() for name, value in model.module.state_dict().items()}
-
-        def weights() -> Weights:
-            return self._given.get(task.model) or open_model(use, self._job.study).module.state_dict()
-
-        return untouched(model.module, weights, f"Method {self._job.study.methods[task.method].method.name!r}")
-
     def _explained(self, task: Task, model: Model, batch: Batch) -> Explained:
         study = self._job.study
         method = study.methods[task.method].method(task.settings[0])
         found = method.explained(model, batch, task.settings, Rng(study.seed).child(method.name))
         maps = found.maps.detach().float().cpu()
         expected = (len(task.settings), len(batch), *batch.images.shape[-2:])
-        if tuple(maps.shape) != expected:
-            raise ComponentError(f"{method.name} returned maps {list(maps.shape)} where {list(expected)} is due.")
+        check_shape(maps, expected, f"{method.name}: maps")
         if not bool(torch.isfinite(maps).all()):
             raise ComponentError(f"{method.name} returned maps with values that are not finite (NaN or infinite).")
         return Explained(maps, found.beside)
 
     def _batch(self, task: Task, model: Model) -> Batch:
         batch = model.batch([self._job.photos[task.model][image] for image in task.images])
-        return batch.with_images(ChangedImages(self._job.study, self._job.folder).of(task.input, model, batch))
+        guard = partial(self._guard.over, task.model, model)
+        return batch.with_images(ChangedImages(self._job.study, self._job.folder, guard).of(task.input, model, batch))
 
     def _write(self, task: Task, model: Model, found: Explained) -> MapFile:
         method = self._job.study.methods[task.method].method
@@ -128,10 +118,3 @@ def _watched(model: Model, tell: Tell) -> Iterator[None]:
         yield
     finally:
         model.watch = None
-
-
-def _text(error: Exception) -> str:
-    if isinstance(error, SamError):
-        return str(error)
-    where = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__}: {error} (at {Path(where.filename).name}:{where.lineno}, in {where.name})"
