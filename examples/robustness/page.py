@@ -23,7 +23,6 @@ from averages import Chance, averages, chance
 from claims import CLAIMS, Item, by_method, claims_table
 from differences import Difference, Movement, differences, movements
 from prose import ACCURACY, DETAILS, HEAD, LIMITS, PAIRS, SMOOTHING
-from recipes import KINDS
 from smoothing import Smoothing, smoothing
 from tables import average_table, difference_table, movement_table, network_table, smoothing_table
 
@@ -43,6 +42,8 @@ DATA = ("mnist", "fashion-mnist", "cifar10")
 IMAGES: dict[str, int | None] = {"noise": 500, "settings": 24, "optimised": 20}
 """Images of each part of the study, five minutes or so of a processor core each; the study itself has 500 for all."""
 
+_BESIDES = {("cifar10", "settings"): ("two-trainings",)}
+"""Variants that a part takes on a data set, besides those of its own name."""
 _WHOLE = {"whole": None}
 _UNNAMED = (DATA[0], "noise", *_WHOLE)
 """Data and part that the study has when no variant is asked for."""
@@ -101,11 +102,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def lacking(find: Find) -> str:
     """Return why a data set cannot be studied: a network or its images are not there; empty where it can."""
-    data = find.data
-    wanted = [f"{data}-{kind}{training}" for kind in KINDS for training in ("", "-1", "-2")]
-    there = [name for name in wanted if name in ReferenceNets.names()]
-    if data in DATA and len(there) < len(wanted):
-        return f"{len(there)} of its {len(wanted)} networks are trained"
     try:
         open_photos(study(find, *next(iter(_WHOLE.items()))).images)
     except SamError as error:
@@ -116,7 +112,7 @@ def lacking(find: Find) -> str:
 def study(find: Find, part: str, images: int | None) -> Study:
     """Return a part of the study on a data set."""
     variants = [name for name in (find.data, part) if name not in _UNNAMED]
-    whole = load_study(STUDY, default_registry(), variants=variants)
+    whole = load_study(STUDY, default_registry(), variants=[*variants, *_BESIDES.get((find.data, part), ())])
     source = whole.images.source
     if find.folder and isinstance(source, Dataset):
         source = Dataset(source.params.model_copy(update={"folder": find.folder}))
@@ -160,6 +156,10 @@ def _material(parts: Sequence[Part], missing: dict[str, str], tests: int) -> Ite
     """Yield what the page rests on: images, tests, networks."""
     images = [f"{part.data}, {part.name}: {len(part.results.images)}" for part in parts]
     yield f"Images, which all networks of their data set get right: {'; '.join(images)}. Tests: {tests}."
+    kinds = {part.data: sum("regular" in name.split("-") for name in part.results.models) for part in parts}
+    few = [f"**{data}** has {number}" for data, number in kinds.items() if number < max(kinds.values())]
+    if few:
+        yield f"Trainings of each kind: {max(kinds.values())}; {', '.join(few)}, so that fewer have to agree there."
     for data, reason in missing.items():
         yield f"**Not here: {data}** ({reason})."
     yield "## Networks"

@@ -10,7 +10,7 @@ HEAD = """# Robust and regular classifiers
 The paper on SAM (Bansal, Agarwal and Nguyen, CVPR 2020) found that saliency maps move with arbitrary choices, and that
 those of adversarially trained classifiers move less. Here this is tested on small networks that come with sam_toolkit,
 which differ from each other in the images they were trained on alone: as they are (regular), attacked (robust), or with
-Gaussian noise (noise, the control), three trainings of each. `python examples/robustness/page.py` runs the study
+Gaussian noise (noise, the control), several trainings of each. `python examples/robustness/page.py` runs the study
 `examples/robustness/study.yaml` and writes this page; `examples/robustness/train.py` trains the networks anew.
 
 How to read it:
