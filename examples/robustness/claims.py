@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 
 from averages import Average
-from differences import Difference, Movement
+from differences import Difference, Movement, Question
 from smoothing import Smoothing
 from tables import ends, number, span, table, varied
 
@@ -59,13 +59,24 @@ _ALONG = {"inputs": "noise on the image", "settings": "settings and seeds"}
 
 def by_method(items: Sequence[Item]) -> list[Claim]:
     """Return the claim that maps of robust networks move less than those of regular ones, for each method by itself."""
-    pairs = [item for item in items if isinstance(item, Difference) and item.kinds == ("robust", "regular")]
-    places = dict.fromkeys((item.question.method, item.question.along) for item in pairs)
-    return [Claim(f"{method}, {_ALONG[along]}", _of(pairs, method, along)) for method, along in places]
+    return _split(items, lambda question: f"{question.method}, {_ALONG[question.along]}")
 
 
-def _of(pairs: Sequence[Difference], method: str, along: str) -> Callable[[Item], bool]:
-    own = {id(item) for item in pairs if (item.question.method, item.question.along) == (method, along)}
+def by_noise(items: Sequence[Item]) -> list[Claim]:
+    """Return that claim for each level of noise by itself, over all methods."""
+    return _split(items, lambda question: f"{question.factor} {question.values[0]}" * (question.along == "inputs"))
+
+
+def _split(items: Sequence[Item], named: Callable[[Question], str]) -> list[Claim]:
+    """Return a claim for each name that questions get, of those on robust and regular networks that get one."""
+    found: dict[str, set[int]] = {}
+    for item in items:
+        if isinstance(item, Difference) and item.kinds == ("robust", "regular") and named(item.question):
+            found.setdefault(named(item.question), set()).add(id(item))
+    return [Claim(name, _among(own)) for name, own in found.items()]
+
+
+def _among(own: Set[int]) -> Callable[[Item], bool]:
     return lambda item: id(item) in own
 
 

@@ -20,7 +20,7 @@ from typing import TypeVar
 
 import numpy as np
 from averages import Chance, averages, chance
-from claims import CLAIMS, Item, by_method, claims_table
+from claims import CLAIMS, Item, by_method, by_noise, claims_table
 from differences import Difference, Movement, differences, movements
 from prose import ACCURACY, DETAILS, HEAD, LIMITS, PAIRS, SMOOTHING
 from smoothing import Smoothing, smoothing
@@ -130,7 +130,8 @@ def page(parts: Sequence[Part], missing: dict[str, str]) -> str:
     sections = [HEAD, *_material(parts, missing, len(items) - len(hidden))]
     for title, claims in CLAIMS.items():
         sections += [f"## {title}", claims_table(items, claims)]
-    sections += ["## Robust against regular, method by method", claims_table(items, by_method(items))]
+    sections += ["## Robust against regular, by method", claims_table(items, by_method(items))]
+    sections += ["## Robust against regular, by level of noise", claims_table(items, by_noise(items))]
     sections += [LIMITS, "## Details", DETAILS, *_details(moved, found)]
     if closer:
         sections += ["### Smoother maps and the robust twin's gradient", SMOOTHING, smoothing_table(closer)]
