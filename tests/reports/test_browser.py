@@ -37,6 +37,7 @@ def opened(browser, tmp_path):
         context = browser.new_context(
             offline=True, viewport={"width": width, "height": 900}, java_script_enabled=script
         )
+        context.set_default_timeout(300_000)  # a busy machine fails no test
         page = context.new_page()
         page.said, page.asked = [], []
         page.on("console", lambda message: page.said.append(message.text))
