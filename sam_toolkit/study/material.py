@@ -118,7 +118,10 @@ def _wrapped(name: str, model: nn.Module | Model) -> Model:
 
 
 def _source(node: Node, head: _ModelEntry, registry: Registry, given: Given) -> type[ModelSource[Any]] | None:
-    """Return the source that serves a model; one that is asked for by name may list none, and take any."""
+    """Return the source that serves a model; one that is asked for by name may list none, and take any.
+
+    A built-in source goes before those of plugins, so that no plugin changes what a study's names stand for.
+    """
     sources = components(registry, ModelSource)
     if head.source is not None:
         source = lookup(node, ModelSource, head.source, registry)
@@ -128,6 +131,8 @@ def _source(node: Node, head: _ModelEntry, registry: Registry, given: Given) -> 
         return source
     served = {name: source.names() for name, source in sources.items()}
     serving = [name for name, names in served.items() if head.name in names]
+    own = {entry.component.name for entry in registry.entries(ModelSource) if entry.plugin == "sam_toolkit"}
+    serving = [name for name in serving if name in own] or serving
     if len(serving) == 1:
         return sources[serving[0]]
     if serving:

@@ -258,6 +258,15 @@ def test_a_source_is_chosen_by_name_where_several_serve_a_model() -> None:
     assert [type(use.source) for use in study.models] == [toys.Zoo, toys.Anything]
 
 
+@pytest.mark.parametrize("own", [toys.Lite, toys.Zoo])
+def test_a_built_in_source_goes_before_those_of_plugins(own: type[toys.Lite] | type[toys.Zoo]) -> None:
+    registry = Registry()
+    registry.register(toys.ToyPlugin(toys.Plain, toys.Folder, toys.Bundled, toys.Windowed, own), "sam_toolkit")
+    registry.register(toys.ToyPlugin(*{toys.Lite, toys.Zoo} - {own}), "others")
+    study = load_study({**MINIMAL, "models": ["shared-net"]}, registry)
+    assert [type(use.source) for use in study.models] == [own]
+
+
 @pytest.mark.parametrize("images", ["bundled", {"bundled": None}, {"bundled": True, "limit": 2}])
 def test_a_source_without_a_field_of_its_name_needs_no_value(images: Any) -> None:
     study = _load(images=images)
