@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -39,8 +39,11 @@ from sam_toolkit.study.statistics import holm
 HERE = Path(__file__).parent
 STUDY = HERE / "study.yaml"
 DATA = ("mnist", "fashion-mnist", "cifar10")
-IMAGES: dict[str, int | None] = {"noise": 500, "settings": 24, "optimised": 20}
-"""Images of each part of the study, five minutes or so of a processor core each; the study itself has 500 for all."""
+IMAGES = {"noise": 500, "settings": 24, "optimised": 20}
+"""Images of each part of the study, five minutes or so of a processor core each; the study itself has 500 for all.
+
+A data set's own number goes before: `cifar10-settings`; 0 leaves a part out.
+"""
 
 _BESIDES = {("cifar10", "settings"): ("two-trainings",)}
 """Variants that a part takes on a data set, besides those of its own name."""
@@ -80,7 +83,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("-o", "--output", type=Path, default=HERE.parents[1] / "docs" / "robustness.md")
     parser.add_argument("--folders", nargs="+", default=[], metavar="DATA=PATH", help="where data sets' files lie")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the runs (default: runs)")
-    parser.add_argument("--images", nargs="+", default=[], metavar="PART=NUMBER", help="images of each part")
+    parser.add_argument(
+        "--images", nargs="+", default=[], metavar="PART=NUMBER", help="images of each part, or of a DATA-PART"
+    )
     parser.add_argument("--workers", type=int, help="worker processes (default: one a core)")
     options = parser.parse_args(arguments)
     images = IMAGES | {part: int(number) for part, number in (given.split("=") for given in options.images)}
@@ -93,11 +98,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if reason:
             missing[data] = reason
             continue
-        for part, number in (images if data in DATA else _WHOLE).items():
+        for part, number in counts(data, images).items():
+            if number == 0:
+                missing[f"{data}, {part}"] = f"left out for its time; `--images {data}-{part}=20` has it"
+                continue
             own = study(find, part, number)
             ran = run_study(own, options.runs / own.title, workers=options.workers)
             parts.append(Part(data, part, ran, chance(own)))
     options.output.write_text(page(parts, missing), encoding="utf-8")
+
+
+def counts(data: str, images: Mapping[str, int]) -> dict[str, int | None]:
+    """Return how many images each part has on a data set, None for all that the study says."""
+    if data not in DATA:
+        return dict(_WHOLE)
+    return {part: images.get(f"{data}-{part}", images[part]) for part in ("noise", "settings", "optimised")}
 
 
 def lacking(find: Find) -> str:
