@@ -59,16 +59,18 @@ def test_integrated_gradients_go_to_captum_s_with_more_steps():
     torch.testing.assert_close(ours, expected, rtol=0.02, atol=1e-4)
 
 
-def test_a_sliding_patch_that_ends_at_the_border_is_captum_s_occlusion():
-    network, images, targets = CASES[0]
+@pytest.mark.parametrize("case", CASES[:2])
+def test_a_sliding_patch_that_ends_at_the_border_is_captum_s_occlusion(case):
+    network, images, targets = case
     ours = SamAttribution(network, SlidingPatch(patch=4, stride=3, score="logit")).attribute(images, target=targets)
     expected = captum.attr.Occlusion(network).attribute(images, (1, 4, 4), (1, 3, 3), target=targets)
     torch.testing.assert_close(ours, expected)
 
 
+@pytest.mark.parametrize("case", CASES[:2])
 @pytest.mark.parametrize("name", ["captum-lime", "captum-kernel-shap", "captum-noise-tunnel"])
-def test_what_draws_gives_the_method_s_maps_under_captum_s_face(name):
-    network, images, targets = CASES[0]
+def test_what_draws_gives_the_method_s_maps_under_captum_s_face(case, name):
+    network, images, targets = case
     method = THEIRS[name]()
     found = SamAttribution(network, method).attribute((images,), target=targets, seed=3)
     assert isinstance(found, tuple)
@@ -91,8 +93,9 @@ def test_methods_that_draw_optimise_or_look_within_are_attributions_too(method):
     torch.testing.assert_close(found, method(network, images, 2)[:, None].expand(1, 3, 24, 24))
 
 
-def test_the_noise_tunnel_and_captum_s_metrics_take_our_attributions():
-    network, images, targets = CASES[0]
+@pytest.mark.parametrize("case", CASES[:2])
+def test_the_noise_tunnel_and_captum_s_metrics_take_our_attributions(case):
+    network, images, targets = case
     ours, theirs = SamAttribution(network, Gradient()), captum.attr.Saliency(network)
     found = []
     for attribution, arguments in ((ours, {}), (theirs, {"abs": False})):

@@ -89,8 +89,9 @@ def test_maps_are_those_of_captum(case, name, attribution, setting):
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-7)
 
 
-def test_occlusion_and_ablation_are_those_of_captum():
-    network, images, targets = CASES[0]
+@pytest.mark.parametrize("case", CASES[:2])
+def test_occlusion_and_ablation_are_those_of_captum(case):
+    network, images, targets = case
     found = METHODS["captum-occlusion"](sliding_window_shapes=4, strides=3)(network, images, targets)
     expected = captum.attr.Occlusion(network).attribute(images, (1, 4, 4), (1, 3, 3), target=targets)
     torch.testing.assert_close(found, expected[:, 0])
@@ -99,9 +100,10 @@ def test_occlusion_and_ablation_are_those_of_captum():
     torch.testing.assert_close(found, expected[:, 0])
 
 
+@pytest.mark.parametrize("case", CASES[:2])
 @pytest.mark.parametrize("name", ["captum-lime", "captum-kernel-shap", "captum-shapley-value-sampling"])
-def test_what_is_drawn_is_drawn_as_captum_draws_it_from_each_image_s_seed(name):
-    network, images, targets = CASES[0]
+def test_what_is_drawn_is_drawn_as_captum_draws_it_from_each_image_s_seed(case, name):
+    network, images, targets = case
     method = METHODS[name](n_samples=8, feature_mask=3, seed=2)
     found = method(network, images, targets, seed=5)
     kernel = get_exp_kernel_similarity_function("cosine", 1.0)
@@ -114,9 +116,10 @@ def test_what_is_drawn_is_drawn_as_captum_draws_it_from_each_image_s_seed(name):
         torch.testing.assert_close(map_, expected[0, 0])
 
 
+@pytest.mark.parametrize("case", CASES[:2])
 @pytest.mark.parametrize("kind", ["smoothgrad", "smoothgrad_sq", "vargrad"])
-def test_the_noise_tunnel_is_captum_s_for_the_same_noise(kind):
-    network, images, targets = CASES[0]
+def test_the_noise_tunnel_is_captum_s_for_the_same_noise(case, kind):
+    network, images, targets = case
     method = METHODS["captum-noise-tunnel"](nt_samples=3, stdevs=0.3, nt_type=kind, abs=False, seed=4)
     ids, stream = Batch.of(images, targets).ids, Rng(1).child(method.name, 4)
 
