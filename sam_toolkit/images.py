@@ -82,6 +82,23 @@ class Preprocessing:
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
     clamp: bool = False
 
+    def statistics(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Return mean and standard deviation, `[C, 1, 1]` each."""
+        mean, std = (torch.tensor(values, device=device).reshape(-1, 1, 1) for values in (self.mean, self.std))
+        return mean, std
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """Return images `[..., C, H, W]` as the network takes them."""
+        mean, std = self.statistics(images.device)
+        return (images - mean) / std
+
+    def clamped(self, inputs: Tensor) -> Tensor:
+        """Return inputs `[N, C, H, W]` of images within [0, 1], where the network takes no others."""
+        if not self.clamp:
+            return inputs
+        mean, std = self.statistics(inputs.device)
+        return torch.maximum(torch.minimum(inputs, (1 - mean) / std), -mean / std)
+
     def image(self, photo: Photo) -> Tensor:
         """Return the photograph as float32 `[C, crop, crop]` in [0, 1]; raises ImageError if unreadable."""
         if isinstance(photo.source, Tensor):

@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import asdict, replace
-from functools import partial
+from threading import Lock
 from typing import Self, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from sam_toolkit.chunks import Build, chunks
 from sam_toolkit.errors import ModelError
 from sam_toolkit.evaluation import Precision, Rows, Score, computing, evaluating, out_of_memory, pick, require_finite
 from sam_toolkit.images import Photo, PhotoOrigin, Preprocessing
 from sam_toolkit.inference import Execution, Network
-from sam_toolkit.recompute import pulled, recomputed
+from sam_toolkit.lanes import Lanes, in_turn, lanes
 from sam_toolkit.types import Batch, digest, tensor_digest
 
 __all__ = ["Build", "Model", "Precision", "Rows", "Score", "pick"]
 
 T = TypeVar("T")
 
-Build = Callable[[int, int], Tensor]
-"""Makes the network inputs `[stop - start, C, H, W]` of rows start to stop, when they are needed."""
-
 _CHUNKS = {"cpu": 16, "cuda": 128}
 """Rows at once by type of device; the number for a GPU has not been measured on one."""
+_COUNTING = Lock()
 
 
 class Model:
@@ -44,6 +44,7 @@ class Model:
         incremental: whether occlusion may recompute only what a window changes; results are the same up to rounding.
         faster: whether a copy with folded batch norm may run in the network's place; the same up to rounding.
         precision: what operators compute with; "bfloat16" is quicker where processors have it, and coarse.
+        start: how chunks are begun: each when the one before is done, or several at once.
         watch: told after each chunk how many rows have been counted; None: nobody is.
     """
 
@@ -70,6 +71,7 @@ class Model:
         self.watch: Callable[[int], None] | None = None
         self._fingerprint = ""
         self._network = Network(module)
+        self.start: Lanes = in_turn
 
     @classmethod
     def of(cls, model: Model | nn.Module) -> Self | Model:
@@ -85,7 +87,7 @@ class Model:
     def named(self, name: str) -> Self:
         """Return the same model under another name, with counts of its own."""
         model = copy(self)
-        model.name, model.counted = name, Rows()
+        model.name, model.counted, model.start = name, Rows(), in_turn
         return model
 
     def holding(self, module: nn.Module) -> Self:
@@ -125,18 +127,15 @@ class Model:
     def inputs(self, images: Tensor) -> Tensor:
         """Return images `[..., C, H, W]` normalised, on the network's device."""
         images = images.to(self.device)
-        if self.preprocessing is None:
-            return images
-        mean, std = self._statistics()
-        return (images - mean) / std
+        return images if self.preprocessing is None else self.preprocessing.normalised(images)
 
     def scale(self) -> Tensor | float:
         """Return d images / d inputs, `[C, 1, 1]`: a gradient at the images is that at the inputs divided by it."""
-        return 1.0 if self.preprocessing is None else self._statistics()[1]
+        return 1.0 if self.preprocessing is None else self.preprocessing.statistics(self.device)[1]
 
     def logits(self, inputs: Tensor) -> Tensor:
         """Return the logits `[N, K]` of inputs `[N, C, H, W]`; raises ModelError where they are not finite."""
-        return torch.cat(list(self._chunks(lambda start, stop: inputs[start:stop], len(inputs), self._forward)))
+        return torch.cat(list(chunks(self, lambda start, stop: inputs[start:stop], len(inputs), self._forward)))
 
     def predict(self, images: Tensor) -> Tensor:
         """Return the predicted class `[N]` of images `[N, C, H, W]`."""
@@ -149,7 +148,7 @@ class Model:
         def evaluate(start: int, inputs: Tensor) -> Tensor:
             return pick(self._forward(start, inputs), targets[start : start + len(inputs)], score)
 
-        return torch.cat(list(self._chunks(build, len(targets), evaluate)))
+        return torch.cat(list(chunks(self, build, len(targets), evaluate)))
 
     def gradients(self, build: Build, targets: Tensor, score: Score) -> Iterator[tuple[int, Tensor]]:
         """Yield (first row, gradients `[n, C, H, W]` of the scores at the inputs), chunk by chunk in order.
@@ -166,12 +165,30 @@ class Model:
                 values = pick(self._forward(start, inputs), targets[start : start + len(inputs)], score)
                 (gradient,) = torch.autograd.grad(values.sum(), inputs, create_graph=traced)
             require_finite(gradient, f"The gradient of model {self.name!r}")
-            self.counted = Rows(self.counted.forward, self.counted.backward + len(inputs))
+            self._count(Rows(0, len(inputs)))
             return gradient
 
-        for gradient in self._chunks(build, len(targets), evaluate):
+        for gradient in chunks(self, build, len(targets), evaluate):
             yield start, gradient
             start += len(gradient)
+
+    @contextmanager
+    def one_by_one(self, shape: Sequence[int]) -> Iterator[None]:
+        """Send each row of images `shape` (C, H, W) through the network alone on a CPU, on one thread where it can be.
+
+        Beside others a row is rounded otherwise. Rows go side by side on PyTorch's threads where a copy of the network
+        runs; a module of the user's may not bear that.
+        """
+        if self.device.type != "cpu":
+            yield
+            return
+        before = self.chunk, self.start
+        with evaluating(self.module), lanes(self.device) as start:
+            self.chunk, self.start = 1, in_turn if self.execution(shape).plain else start
+            try:
+                yield
+            finally:
+                self.chunk, self.start = before
 
     def attempt(self, evaluate: Callable[[], T], rows: int) -> T | None:
         """Return what `evaluate` makes of `rows` rows, without gradients; None where memory ran out: fewer may fit."""
@@ -187,17 +204,12 @@ class Model:
     def accepted(self, logits: Tensor) -> Tensor:
         """Return logits `[N, K]`, however computed, and count their rows; raises ModelError where one is not finite."""
         require_finite(logits, f"Model {self.name!r}")
-        self.counted = Rows(self.counted.forward + len(logits), self.counted.backward)
-        if self.watch:
-            self.watch(self.counted.forward)
+        self._count(Rows(len(logits)))
         return logits
 
     def clamped(self, inputs: Tensor) -> Tensor:
         """Return inputs `[N, C, H, W]` as the network gets them: of images within [0, 1], where it takes no others."""
-        if self.preprocessing is None or not self.preprocessing.clamp:
-            return inputs
-        mean, std = self._statistics()
-        return torch.maximum(torch.minimum(inputs, (1 - mean) / std), -mean / std)
+        return inputs if self.preprocessing is None else self.preprocessing.clamped(inputs)
 
     def check(self, batch: Batch) -> None:
         """Raise ModelError where the network cannot take the batch's images or has no such target."""
@@ -246,11 +258,11 @@ class Model:
         yield from self.module.parameters()
         yield from self.module.buffers()
 
-    def _statistics(self) -> tuple[Tensor, Tensor]:
-        assert self.preprocessing is not None
-        shape = (-1, 1, 1)
-        mean = torch.tensor(self.preprocessing.mean, device=self.device).reshape(shape)
-        return mean, torch.tensor(self.preprocessing.std, device=self.device).reshape(shape)
+    def _count(self, rows: Rows) -> None:
+        with _COUNTING:
+            self.counted += rows
+            if self.watch and rows.forward:
+                self.watch(self.counted.forward)
 
     def _forward(self, start: int, inputs: Tensor) -> Tensor:
         with computing(self.precision, inputs.device):
@@ -268,29 +280,6 @@ class Model:
         if self._network.module is not self.module:
             self._network = Network(self.module)
         return self._network
-
-    def _chunks(self, build: Build, rows: int, evaluate: Callable[[int, Tensor], Tensor]) -> Iterator[Tensor]:
-        start = 0
-        while start < rows:
-            stop = min(start + self.chunk, rows)
-            part = partial(self._built, build, evaluate, range(start, stop), torch.is_grad_enabled())
-            result = self.attempt(part, stop - start)
-            if result is not None:
-                yield result
-                start = stop
-
-    def _built(self, build: Build, evaluate: Callable[[int, Tensor], Tensor], rows: range, graph: bool) -> Tensor:
-        def pull(inputs: Tensor, gradients: Tensor) -> Tensor:
-            def back(first: int, part: Tensor) -> Tensor:
-                return pulled(part, partial(evaluate, rows.start + first), gradients[first : first + len(part)])
-
-            return torch.cat(list(self._chunks(lambda first, stop: inputs[first:stop], len(inputs), back)))
-
-        with torch.set_grad_enabled(graph):
-            inputs = build(rows.start, rows.stop).to(self.device)
-            if inputs.requires_grad:
-                return recomputed(inputs, partial(evaluate, rows.start), pull)
-        return evaluate(rows.start, inputs).detach()
 
     def _shrink(self, rows: int) -> None:
         if rows == 1:

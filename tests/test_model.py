@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import threading
+
 import pytest
 import torch
+from nets import colour_batch, colour_model
 from torch import nn
 
 from sam_toolkit.errors import ImageError, ModelError
 from sam_toolkit.images import Photo, Preprocessing
+from sam_toolkit.lanes import in_turn
 from sam_toolkit.model import Model, Rows
 from sam_toolkit.testing import small_batch, small_model
 from sam_toolkit.types import Batch
@@ -318,3 +322,47 @@ def test_nobody_keeps_a_graph_of_images_that_require_no_gradient():
     assert not model.logits(images_of()).requires_grad
     ((_, gradients),) = model.gradients(rows_of(images_of()), torch.zeros(7, dtype=torch.int64), "logit")
     assert not gradients.requires_grad
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_rows_one_by_one_are_those_of_one_thread_whatever_the_threads_and_who_runs(plain):
+    batch, threads = colour_batch(3), torch.get_num_threads()
+    model = colour_model()
+    handle = model.module.register_forward_hook(lambda *_: None) if plain else None
+    inputs, targets = model.inputs(batch.images).repeat(7, 1, 1, 1), batch.targets.repeat(7)
+    expected = [gradient for row in range(21) for gradient in _alone(model, inputs[row], targets[row])]
+    model.module.train()
+    counted, chunk, seen, told = model.counted, model.chunk, set(), []
+    model.watch = told.append
+
+    def build(start, stop):
+        seen.add(threading.current_thread())
+        assert stop == start + 1
+        return inputs[start:stop]
+
+    try:
+        torch.set_num_threads(2)
+        with model.one_by_one(batch.images.shape[1:]):
+            assert not model.module.training
+            found = list(model.gradients(build, targets, "logit"))
+    finally:
+        torch.set_num_threads(threads)
+    assert [start for start, _ in found] == list(range(21))
+    for (_, gradient), own in zip(found, expected, strict=True):
+        torch.testing.assert_close(gradient, own, rtol=0 if not plain else 1e-4, atol=0 if not plain else 1e-6)
+    assert (threading.current_thread() in seen) == plain
+    assert model.counted == counted + Rows(21, 21)
+    assert told == [counted.forward + row for row in range(1, 22)]
+    assert model.module.training
+    assert (model.chunk, model.start) == (chunk, in_turn)
+    if handle:
+        handle.remove()
+
+
+def _alone(model, row, target):
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        return [gradient for _, gradient in model.gradients(lambda *_: row[None], target[None], "logit")]
+    finally:
+        torch.set_num_threads(threads)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,21 +13,21 @@ from sam_toolkit.bench import sides
 from sam_toolkit.bench.records import Agreement
 from sam_toolkit.bench.sides import ALL, COMPARISONS, Opened, Side, Values, name_of, scaled
 from sam_toolkit.bench.study_records import Line, Part, Speeds, StudyResult
-from sam_toolkit.bench.study_settings import StudyCase
+from sam_toolkit.bench.study_settings import FIRST_STEPS, MASKS, StudyCase
 from sam_toolkit.incremental.saving import saving
 from sam_toolkit.methods.meaningful_perturbation import MeaningfulPerturbationParams
 from sam_toolkit.methods.sliding_patch import SlidingPatchParams
 from sam_toolkit.metrics import HOG, SSIM, Spearman
 from sam_toolkit.types import Params
 
-_WINDOWS, _MASKS = "sliding-patch", "meaningful-perturbation"
+_WINDOWS = "sliding-patch"
 _TOLERANCE = 1e-3
 _ROUNDED = "in parts of the largest value"
 _SCORED = "of its own maps"
 _JUDGED = {
     "smoothgrad": (0.02, f"{_ROUNDED}, as rounding moves gradients across kinks"),
     _WINDOWS: (_TOLERANCE, f"{_ROUNDED}, where no patch at the far border reaches"),
-    _MASKS: (0.02, "mean over pixels, as steps amplify rounding"),
+    MASKS: (0.02, "mean over pixels, as steps amplify rounding"),
 }
 """Of maps that are not compared whole, or to rounding: the tolerance, and what is compared."""
 
@@ -42,20 +43,31 @@ def run_case(case: StudyCase, say: Callable[[str], None]) -> StudyResult:
     ours = sides.alone(sides.ours, case)
     say(f"{case.network}: the script")
     script = sides.alone(sides.script, case, trials.ways)
+    say(f"{case.network}: the first steps of masks, on both sides")
+    begun = replace(case, begun=True)
+    first = agreements(Opened.of(begun), sides.alone(sides.script, begun, trials.ways), sides.alone(sides.ours, begun))
     opened = Opened.of(case)
     return StudyResult(
         network=case.network,
         extent=case.extent,
         maps=sum(values.nbytes for values in ours.maps.values()),
-        lines=tuple(lines(opened, script, ours, trials.speeds)),
+        lines=tuple(lines(opened, script, ours, trials.speeds, first)),
         speeds=trials.speeds,
         peak={"script": script.peak, "ours": ours.peak},
     )
 
 
-def lines(opened: Opened, script: Side, ours: Side, speeds: Speeds) -> Iterator[Line]:
-    """Yield a line a method, one for the comparisons, and one for everything."""
-    agreements, floors, rows = dict(_agreements(opened, script, ours)), 0.0, [Part(), Part()]
+def lines(
+    opened: Opened, script: Side, ours: Side, speeds: Speeds, first: Mapping[str, Agreement] | None = None
+) -> Iterator[Line]:
+    """Yield a line a method, one for the comparisons, and one for everything.
+
+    What `first` says of the first steps of masks goes before how far they are apart in the end.
+    """
+    agreed, floors, rows = agreements(opened, script, ours), 0.0, [Part(), Part()]
+    for name, early in (first or {}).items():
+        end = f"; in the end {agreed[name].difference:.0e}, as steps amplify rounding"
+        agreed[name] = early.model_copy(update={"against": f"mean over pixels after {FIRST_STEPS} steps{end}"})
     for name, own in ours.parts.items():
         if name in (COMPARISONS, ALL):
             continue
@@ -64,7 +76,7 @@ def lines(opened: Opened, script: Side, ours: Side, speeds: Speeds) -> Iterator[
         floor = (forward + own.backward * speeds.backward) * least
         floors += floor
         rows = [one.plus(side.parts[name]) for one, side in zip(rows, (script, ours), strict=True)]
-        yield Line(name=name, script=script.parts[name], ours=own, least=least, floor=floor, agreement=agreements[name])
+        yield Line(name=name, script=script.parts[name], ours=own, least=least, floor=floor, agreement=agreed[name])
     compared = script.parts[COMPARISONS], ours.parts[COMPARISONS]
     yield Line(name=COMPARISONS, script=compared[0], ours=compared[1], agreement=_compared(opened, script))
     totals = [
@@ -85,17 +97,19 @@ def _least(opened: Opened) -> float:
     return found.least / found.dense if found.dense else 1.0
 
 
-def _agreements(opened: Opened, script: Side, ours: Side) -> Iterator[tuple[str, Agreement]]:
-    """Yield by method how far the script's maps are from ours at most."""
+def agreements(opened: Opened, script: Side, ours: Side) -> dict[str, Agreement]:
+    """Return by method how far the script's maps are from ours at most."""
     worst: dict[str, Any] = {}
     for use in opened.study.methods:
         for setting in use.settings:
             found, own = (side.maps[name_of(use, setting)] for side in (script, ours))
             away = _distance(setting, found, own)
             worst[use.method.name] = np.maximum(worst.get(use.method.name, 0.0), away)  # which keeps a NaN
-    for name, difference in worst.items():
-        tolerance, against = _JUDGED.get(name, (_TOLERANCE, _ROUNDED))
-        yield name, Agreement(difference=float(difference), tolerance=tolerance, against=against)
+    judged = {name: _JUDGED.get(name, (_TOLERANCE, _ROUNDED)) for name in worst}
+    return {
+        name: Agreement(difference=float(worst[name]), tolerance=tolerance, against=against)
+        for name, (tolerance, against) in judged.items()
+    }
 
 
 def _distance(setting: Params, found: Values, own: Values) -> float:

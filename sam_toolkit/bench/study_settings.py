@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 LITE = "efficientnet-lite0"
@@ -12,6 +12,9 @@ _SLOW = ("vgg16",)
 Extent = Literal["whole", "fewer", "quick"]
 _Methods = list[dict[str, dict[str, Any]]]
 
+MASKS = "meaningful-perturbation"
+FIRST_STEPS = 10
+"""Of a mask's optimisation: Adam's steps double what rounding does every few steps, up to whole masks."""
 _METRICS = ("ssim", "hog", "spearman")
 
 
@@ -51,21 +54,27 @@ class Scale:
             ),
             {"lime": {"samples": list(self.lime), "default": {"samples": self.lime[-1]}}},
             {"lime": {"seed": list(self.seeds), "samples": self.lime[-1]}},
-            {"meaningful-perturbation": {"init": list(self.inits), **few}},
-            {"meaningful-perturbation": {"iterations": list(self.iterations), "default": few}},
-            {"meaningful-perturbation": {"blur_sigma": list(self.blurs), **few}},
-            {"meaningful-perturbation": {"seed": list(self.seeds), "init": "random", **few}},
+            {MASKS: {"init": list(self.inits), **few}},
+            {MASKS: {"iterations": list(self.iterations), "default": few}},
+            {MASKS: {"blur_sigma": list(self.blurs), **few}},
+            {MASKS: {"seed": list(self.seeds), "init": "random", **few}},
         ]
+
+    def first_steps(self) -> _Methods:
+        """Return the experiments on masks, of so few steps that rounding has not grown."""
+        few = replace(self, iterations=(5, FIRST_STEPS), steps=FIRST_STEPS)
+        return [one for one in few.methods() if MASKS in one]
 
 
 SCALES: dict[Extent, Scale] = {
     "whole": Scale(),
     "fewer": Scale(
-        samples=(50, 100, 200),
+        samples=(25, 50, 100),
         patches=((29, 17), (53, 52)),
+        lime=(250, 500),
         seeds=(0, 1, 2),
-        iterations=(10, 50, 100),
-        steps=100,
+        iterations=(10, 25, 50),
+        steps=50,
     ),
     "quick": Scale(
         samples=(10, 20, 40),
@@ -88,6 +97,7 @@ class StudyCase:
     Attributes:
         threads: of PyTorch, for both sides; 0: as many as it takes.
         workers: processes in which ours computes maps.
+        begun: whether it is of nothing but the first steps of masks.
     """
 
     network: str
@@ -95,6 +105,7 @@ class StudyCase:
     photo: str = "coffee"
     threads: int = 0
     workers: int = 0
+    begun: bool = False
 
     @classmethod
     def of(cls, network: str, quick: bool, **fields: Any) -> StudyCase:
@@ -104,11 +115,12 @@ class StudyCase:
 
     def mapping(self) -> dict[str, Any]:
         """Return the study as its file would have it; neither side computes floors."""
+        scale = SCALES[self.extent]
         return {
             "title": f"bench {self.network}",
             "models": [self.network],
             "images": {"bundled": [self.photo]},
-            "methods": SCALES[self.extent].methods(),
+            "methods": scale.first_steps() if self.begun else scale.methods(),
             "compare": [{"along": "settings", "metrics": list(_METRICS)}],
             "reruns": 0,
             "random-maps": 0,

@@ -19,10 +19,10 @@ from sam_toolkit import ops
 from sam_toolkit.errors import ModelError
 from sam_toolkit.incremental.clean import CleanImage
 from sam_toolkit.incremental.geometry import Ints
-from sam_toolkit.incremental.lanes import lanes
 from sam_toolkit.incremental.plan import Part, Plan, Request, Window, plan
 from sam_toolkit.incremental.program import Shape
 from sam_toolkit.incremental.schedule import Batch
+from sam_toolkit.lanes import lanes
 from sam_toolkit.model import Model
 
 Read = Callable[[Tensor, Tensor], Tensor]

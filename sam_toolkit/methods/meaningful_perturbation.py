@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -184,7 +183,7 @@ class MeaningfulPerturbation(Method[MeaningfulPerturbationParams]):
         height, width = batch.images.shape[-2:]
         _check_sizes(settings, min(height, width))
         scenes, score, runs = Scenes(model, batch, rng), settings[0].score, _runs(settings)
-        with _alone_on_a_cpu(model):
+        with model.one_by_one(batch.images.shape[1:]):
             searches = {discs: Search(discs, scenes, score) for discs in _discs(runs)}
             starts = {run: first_masks(run.start, run.cover.upsampling.size, searches, scenes) for run in runs}
             courses = {run: Course(starts[run], frozenset(wanted)) for run, wanted in runs.items()}
@@ -192,23 +191,6 @@ class MeaningfulPerturbation(Method[MeaningfulPerturbationParams]):
         masks = [found[setting.run()][setting.iterations] for setting in settings]
         maps = [_map(setting, own, (height, width)) for setting, own in zip(settings, masks, strict=True)]
         return torch.stack(maps).to(model.device)
-
-
-@contextmanager
-def _alone_on_a_cpu(model: Model) -> Iterator[None]:
-    """Send network rows one at a time on a CPU: beside others a row is rounded otherwise, and steps amplify that.
-
-    A CPU is about as fast that way, other devices are not.
-    """
-    chunk = model.chunk
-    if model.device.type != "cpu":
-        yield
-        return
-    model.chunk = 1
-    try:
-        yield
-    finally:
-        model.chunk = chunk
 
 
 def _runs(settings: Sequence[MeaningfulPerturbationParams]) -> dict[Run, set[int]]:

@@ -14,10 +14,11 @@ from rich.console import Console
 from sam_toolkit import allocator, ops
 from sam_toolkit.bench import growth, growth_settings, sides, study, study_tables
 from sam_toolkit.bench.growth_settings import AXES, Point
+from sam_toolkit.bench.records import Agreement
 from sam_toolkit.bench.script import Way
 from sam_toolkit.bench.sides import ALL, COMPARISONS, Opened, Side
 from sam_toolkit.bench.study_records import GrowthReport, Part, Speeds, StudyReport, StudyResult
-from sam_toolkit.bench.study_settings import NETWORKS, SCALES, Scale, StudyCase
+from sam_toolkit.bench.study_settings import MASKS, NETWORKS, SCALES, Scale, StudyCase
 from sam_toolkit.bench.trials import try_out
 from sam_toolkit.cli import main
 from sam_toolkit.images import Photo
@@ -113,6 +114,18 @@ def test_rows_are_counted_and_shared(opened: Opened, ours: Side, script: Side) -
 
 def replace_seconds(side: Side, name: str, **rows: int) -> Part:
     return Part(seconds=side.parts[name].seconds, **rows)
+
+
+def test_masks_are_judged_by_their_first_steps_where_these_are_known(opened: Opened, script: Side, ours: Side) -> None:
+    first = {MASKS: Agreement(difference=0.03, tolerance=0.02, against="")}
+    lines = {line.name: line.agreement for line in study.lines(opened, script, ours, SPEEDS, first)}
+    found = lines[MASKS]
+    assert found is not None
+    assert not found.holds
+    assert "after 10 steps; in the end" in found.against
+    begun = StudyCase("vgg16", "fewer", begun=True).mapping()["methods"]
+    assert [list(one) for one in begun] == [[MASKS]] * 4
+    assert all(one[MASKS].get("iterations", 10) in (10, [5, 10]) for one in begun)
 
 
 def test_the_bound_is_what_our_rows_take_in_the_bare_network(opened: Opened, ours: Side, script: Side) -> None:

@@ -130,6 +130,7 @@ def test_experiments_can_be_read_a_page_each(opened):
     page.check("#paged")
     assert page.evaluate(SHOWN) == ["verdict"]
     page.click("nav.contents a[href='#experiment-1']")
+    page.locator("#experiment-1").wait_for(state="visible")  # browsers tell of the new hash when they get to it
     assert page.evaluate(SHOWN) == ["experiment-1"]
     assert page.locator("nav.contents a[aria-current]").all_inner_texts() == ["smoothgrad: samples, spread"]
     page.emulate_media(media="print")

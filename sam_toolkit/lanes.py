@@ -1,4 +1,4 @@
-"""Batches of windows side by side, each on one core: what is small keeps no two cores busy."""
+"""Small pieces of work side by side, each on one core: what is small keeps no two cores busy."""
 
 from __future__ import annotations
 
@@ -23,12 +23,17 @@ class Lanes(Protocol):
         ...
 
 
+def in_turn(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Callable[[], Result]]:
+    """Start nothing: each item waits until it is asked for."""
+    return [partial(work, item) for item in items]
+
+
 @contextmanager
 def lanes(device: torch.device) -> Iterator[Lanes]:
     """Give a lane to each of PyTorch's threads where these are a CPU's; else each item waits until it is asked for."""
     count = torch.get_num_threads()
     if device.type != "cpu" or count == 1:
-        yield _in_turn
+        yield in_turn
         return
     ready = Barrier(count + 1)
     with ThreadPoolExecutor(count) as pool:
@@ -37,10 +42,6 @@ def lanes(device: torch.device) -> Iterator[Lanes]:
         ready.wait()
         torch.set_num_threads(count)  # what threads to come will have; those in the pool keep one
         yield partial(_side_by_side, pool)
-
-
-def _in_turn(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Callable[[], Result]]:
-    return [partial(work, item) for item in items]
 
 
 def _side_by_side(
