@@ -124,7 +124,7 @@ def _noise(stream: Rng, name: str) -> Iterator[None]:
 def sliding_patch(net: Network, seen: Seen, setting: SlidingPatchParams, way: Way) -> Tensor:
     """Return the mean drop of the probability over the patches that cover a pixel, `[H, W]`."""
     inputs = seen.inputs(seen.image)[None]
-    if way.library == "captum":
+    if way.library == "captum" and setting.stride <= setting.patch:  # captum takes no others
         shape, strides = (3, setting.patch, setting.patch), (3, setting.stride, setting.stride)
         method = library("captum.attr").Occlusion(net.probabilities)
         more = {"target": seen.target, "perturbations_per_eval": way.batch}

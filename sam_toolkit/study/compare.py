@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from sam_toolkit.component import PairMetric, PairScores
-from sam_toolkit.errors import SamError, StoreError
+from sam_toolkit.component import MapFacts, PairMetric, PairScores
+from sam_toolkit.errors import ComponentError, SamError, StoreError
 from sam_toolkit.rng import Rng
 from sam_toolkit.study.faults import blamed, check_shape, merged
 from sam_toolkit.study.grouping import groups
@@ -29,9 +30,20 @@ _USUAL = Treatment()
 
 
 def pair_keys(metric: type[PairMetric[Any]], setting: Params, stack: Stack) -> list[str]:
-    """Return the keys of the scores of a stack's lines for one metric setting, left open or not."""
+    """Return the keys of the scores of a stack's lines for one metric setting, left open or not.
+
+    Where the metric fails to take up the range of the maps, they are keys that no score has.
+    """
     own, treatment = split(metric, setting)
-    return _keys(metric, metric(own).for_range(own, *treatment.range(stack.facts)), treatment, stack)
+    with suppress(ComponentError):
+        own = _ranged(metric, own, treatment, stack.facts)
+    return _keys(metric, own, treatment, stack)
+
+
+def _ranged(metric: type[PairMetric[Any]], own: Params, treatment: Treatment, facts: MapFacts) -> Params:
+    with blamed(f"Similarity {metric.name!r}"):
+        ranged: Params = metric(own).for_range(own, *treatment.range(facts))
+        return ranged
 
 
 def _keys(metric: type[PairMetric[Any]], setting: Params, treatment: Treatment, stack: Stack) -> list[str]:
@@ -120,7 +132,7 @@ def _scores(
     wanted: dict[Treatment, list[Params]] = {}
     for setting in use.settings:
         own, treatment = split(use.metric, setting)
-        wanted.setdefault(treatment, []).append(use.metric(own).for_range(own, *treatment.range(facts)))
+        wanted.setdefault(treatment, []).append(_ranged(use.metric, own, treatment, facts))
     for treatment, own_settings in wanted.items():
         maps = treatment.apply(raw, facts)
         for settings in groups(use.metric, own_settings):

@@ -27,7 +27,7 @@ from sam_toolkit.study.resolve import load_study
 from sam_toolkit.types import tensor_digest
 
 TINY = Scale(
-    samples=(3, 5), spreads=(0.2, 0.1), patches=((9, 8),), stride=6, lime=(20, 30), seeds=(0, 1), iterations=(2, 4),
+    samples=(3, 5), spreads=(0.2, 0.1), patches=((9, 5),), stride=6, lime=(20, 30), seeds=(0, 1), iterations=(2, 4),
     inits=("circular", "ones"), blurs=(10.0, 5.0), steps=4,
 )  # fmt: skip
 SPEEDS = Speeds(forward=1e-5, backward=2e-5, ways={})

@@ -53,6 +53,9 @@ class BadSimilarity(PairMetric[Fault]):
 
     name = "bad-similarity"
 
+    def for_range(self, params: Fault, low: float, high: float) -> Fault:
+        return params if params.fault != "range" else params.varied(fault=1 / 0)
+
     def compare(self, prepared: Tensor, pairs: Tensor, settings: Sequence[Fault]) -> PairScores:
         return PairScores(torch.stack([result(each.fault, (len(pairs), prepared.shape[1])) for each in settings]))
 
@@ -120,7 +123,7 @@ def both(tmp_path_factory, registry) -> tuple[Results, Results]:
     faults = {
         "methods": [{"bad-method": {"default": {"fault": fault}}} for fault in ("raises", "shape", "nan")],
         "inputs": given("bad-noise", "raises", "shape", "nan", "changes"),
-        "metrics": given("bad-similarity", "raises", "shape"),
+        "metrics": given("bad-similarity", "raises", "shape", "range"),
         "accuracy": given("bad-accuracy", "raises", "shape", "changes"),
     }
     return study(folder / "alone", registry), study(folder / "both", registry, **faults)
@@ -153,6 +156,7 @@ def test_what_is_sound_comes_out_as_without_the_faults(both) -> None:
         "Perturbation 'bad-noise' changed the network: it was left in another mode of training",
         "Similarity 'bad-similarity' raised RuntimeError: out of luck (at test_faults.py:",
         "Similarity 'bad-similarity': values returned",
+        "Similarity 'bad-similarity' raised ZeroDivisionError: division by zero (at test_faults.py:",
         "Accuracy 'bad-accuracy' raised RuntimeError: out of luck (at test_faults.py:",
         "Accuracy 'bad-accuracy': scores returned",
         "Accuracy 'bad-accuracy' changed the network: it was left in another mode of training",
