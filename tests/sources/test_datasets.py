@@ -91,7 +91,11 @@ def test_fashion_mnist_comes_from_its_package():
     assert np.bincount([photo.label for photo in photos]).tolist() == [1000] * 10
 
 
-@pytest.mark.parametrize("content", [b"", b"not packed", gzip.compress(b"\0\0\x0d\1\0\0\0\1\0")])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"not packed", gzip.compress(b"\0\0\x0d\1\0\0\0\1\0")],
+    ids=["empty", "not packed", "of floats"],
+)
 def test_a_damaged_idx_file_is_named(tmp_path, content):
     (tmp_path / "t10k-images-idx3-ubyte.gz").write_bytes(content)
     with pytest.raises(ImageError, match=r"t10k-images-idx3-ubyte.gz is no IDX file, or damaged"):
