@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from sam_toolkit.bench.timing import Stopwatch
 from sam_toolkit.bench.trials import Trials, try_out
 from sam_toolkit.errors import BenchError
 from sam_toolkit.images import Photo
+from sam_toolkit.methods.mask_optimisation import Run
+from sam_toolkit.methods.meaningful_perturbation import MeaningfulPerturbationParams
 from sam_toolkit.model import Model
 from sam_toolkit.registry import default_registry
 from sam_toolkit.study.execute import Quiet, run_study
@@ -91,6 +94,14 @@ class Opened:
         mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (preprocessing.mean, preprocessing.std))
         return Seen(self.model.image(self.photo), mean, std, label, self.photo.digest, self.study.seed)
 
+    def mask_steps(self) -> Counter[int]:
+        """Return by number of masks that go on how many steps have that many."""
+        ends: dict[Run, int] = {}
+        for setting in (setting for use in self.study.methods for setting in use.settings):
+            if isinstance(setting, MeaningfulPerturbationParams):
+                ends[setting.run()] = max(setting.iterations, ends.get(setting.run(), 0))
+        return Counter(sum(end > step for end in ends.values()) for step in range(max(ends.values(), default=0)))
+
     def pairs(self) -> Iterator[tuple[str, str, float]]:
         """Yield the names of two maps that are compared, and the range of their values after scaling."""
         for use in self.study.methods:
@@ -113,7 +124,7 @@ def alone(call: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
 def trials(case: StudyCase) -> Trials:
     """Return how a script is quickest on the case."""
     opened = Opened.of(case)
-    return try_out(opened.model.module, opened.seen(), Stopwatch())
+    return try_out(opened.model.module, opened.seen(), opened.mask_steps(), Stopwatch())
 
 
 def script(case: StudyCase, ways: dict[str, Way]) -> Side:

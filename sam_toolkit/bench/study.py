@@ -73,7 +73,8 @@ def lines(
             continue
         least = _least(opened) if name == _WINDOWS else 1.0
         forward = (own.forward - own.backward) * speeds.forward
-        floor = (forward + own.backward * speeds.backward) * least
+        backward = speeds.masks if name == MASKS else own.backward * speeds.backward
+        floor = (forward + backward) * least
         floors += floor
         rows = [one.plus(side.parts[name]) for one, side in zip(rows, (script, ours), strict=True)]
         yield Line(name=name, script=script.parts[name], ours=own, least=least, floor=floor, agreement=agreed[name])

@@ -27,10 +27,15 @@ class Part(_Record):
 
 
 class Speeds(_Record):
-    """Seconds a row of the bare network in its quickest layout and batch, and the ways that a script is quickest in."""
+    """Seconds a row of the bare network in its quickest layout and batch, and the ways that a script is quickest in.
+
+    Attributes:
+        masks: seconds of all steps of masks; each needs the last, so that a step has a row for each mask that goes on.
+    """
 
     forward: float = Field(gt=0)
     backward: float = Field(gt=0)
+    masks: float = Field(default=0.0, ge=0)
     ways: dict[str, str]
 
 

@@ -12,11 +12,12 @@ from rich.text import Text
 from sam_toolkit.bench.study_records import Growth, Line, Part, StudyResult
 from sam_toolkit.bench.tables import agreement_text, duration, times
 
-_COLUMNS = ("script", "ours", "saving", "possible", "reached", "script's rows", "our rows", "windows")
+_TIMES = ("script", "ours", "saving", "possible", "reached")
+_ROWS = ("script's rows", "our rows", "windows")
 _LEGEND = (
     "saving: the script's time over ours. possible: over what our rows take in the bare network, in its quickest "
-    "layout and batch, batch norm folded, times the share of the multiply-adds that windows change. reached: the "
-    "share of that. rows: forward, and of those backward."
+    "layout and batch, batch norm folded, times the share of the multiply-adds that windows change; a step of masks "
+    "has a row for each that goes on. reached: the share of that. rows: forward, and of those backward."
 )
 _MEGABYTE = 2**20
 
@@ -27,26 +28,36 @@ def study_table(result: StudyResult) -> RenderableType:
     notes = [*_agreements(result), *_notes(result)]
     if not result.agrees:
         return Group(title, *notes, Text("  No times: the two sides have not computed the same.", "red"), Text())
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column("", overflow="fold")
-    for column in _COLUMNS:
-        table.add_column(column, justify="right", no_wrap=True)
+    spent = _table("", *_TIMES)
+    sent = _table("", *_ROWS)
     for line in result.lines:
-        table.add_row(line.name, *_cells(line))
-    return Group(title, *notes, table, Text(f"  {_LEGEND}", "dim"), Text())
+        spent.add_row(line.name, *_times(line))
+        if line.script.forward:
+            sent.add_row(line.name, *_rows(line))
+    return Group(title, *notes, spent, sent, Text(f"  {_LEGEND}", "dim"), Text())
 
 
-def _cells(line: Line) -> Iterator[str]:
+def _table(first: str, *others: str) -> Table:
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for column in (first, *others):
+        table.add_column(column, justify="right" if column else "left", no_wrap=True)
+    return table
+
+
+def _times(line: Line) -> Iterator[str]:
     yield duration(line.script.seconds)
     yield duration(line.ours.seconds)
     yield times(line.reached)
     yield times(line.possible) if line.floor else ""
     yield f"{line.share:.0%}" if line.floor else ""
-    yield from map(_rows, (line.script, line.ours))
+
+
+def _rows(line: Line) -> Iterator[str]:
+    yield from map(_counted, (line.script, line.ours))
     yield times(1 / line.least) if line.least < 1 else ""
 
 
-def _rows(part: Part) -> str:
+def _counted(part: Part) -> str:
     backward = f" ({part.backward:,})" if part.backward else ""
     return f"{part.forward:,}{backward}" if part.forward else ""
 
@@ -66,9 +77,7 @@ def _notes(result: StudyResult) -> Iterator[Text]:
 
 def growth_table(growth: Growth) -> RenderableType:
     """Return what each step along an axis cost."""
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for column in (growth.axis, "rows", "alone", "all", "computing maps", "comparing", "memory", "maps"):
-        table.add_column(column, justify="right", no_wrap=True)
+    table = _table(growth.axis, "rows", "alone", "all", "computing maps", "comparing", "memory", "maps")
     for step in growth.steps:
         seconds = (step.seconds, step.seconds_maps, step.seconds_comparing)
         sizes = (f"{size / _MEGABYTE:,.0f} MiB" for size in (step.peak, step.map_bytes))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
@@ -31,28 +31,30 @@ class Trials:
     speeds: Speeds
 
 
-def try_out(module: nn.Module, seen: Seen, stopwatch: Stopwatch) -> Trials:
-    """Return what was quickest on a few rows; the network may be in another layout afterwards."""
+def try_out(module: nn.Module, seen: Seen, mask_steps: Mapping[int, int], stopwatch: Stopwatch) -> Trials:
+    """Return what was quickest on a few rows; the network may be in another layout afterwards.
+
+    `mask_steps` says by number of rows how many steps of masks have that many.
+    """
     inputs = seen.inputs(seen.image)[None]
-    plain = {layout: _rows(partial(_network, module, layout), inputs, stopwatch) for layout in _LAYOUTS}
-    folded = _rows(lambda: Network(_folded(module), "channels_last"), inputs, stopwatch)
-    forward, backward = (
-        min((found[turn], layout) for layout, found in plain.items())  # the quickest, its batch, its layout
-        for turn in (0, 1)
-    )
+    rate = partial(_rates, inputs=inputs, mask_steps=mask_steps, stopwatch=stopwatch)
+    plain = {layout: rate(Network(module, layout)) for layout in _LAYOUTS}
+    every = [*plain.values(), rate(Network(_folded(module), "channels_last"))]
+    forward = min((rates.forward, layout) for layout, rates in plain.items())  # the quickest, its batch, its layout
+    backward = min((rates.backward, layout) for layout, rates in plain.items())
     ways = {
         "sliding-patch": _quicker(module, Way("captum", forward[1], forward[0][1]), partial(_slid, seen), stopwatch),
         "smoothgrad": _quicker(module, Way("captum", backward[1], backward[0][1]), partial(_smooth, seen), stopwatch),
         "lime": Way("loop", forward[1], forward[0][1]),
         "meaningful-perturbation": Way("loop", _single(module, inputs, stopwatch), forward[0][1]),
     }
-    floors = [min(folded[turn][0], *(found[turn][0] for found in plain.values())) for turn in (0, 1)]
-    texts = {name: str(way) for name, way in ways.items()}
-    return Trials(ways, Speeds(forward=floors[0], backward=floors[1], ways=texts))
-
-
-def _network(module: nn.Module, layout: Layout) -> Network:
-    return Network(module, layout)
+    speeds = Speeds(
+        forward=min(rates.forward[0] for rates in every),
+        backward=min(rates.backward[0] for rates in every),
+        masks=sum(steps * min(rates.steps[rows] for rates in every) for rows, steps in mask_steps.items()),
+        ways={name: str(way) for name, way in ways.items()},
+    )
+    return Trials(ways, speeds)
 
 
 def _folded(module: nn.Module) -> nn.Module:
@@ -63,15 +65,28 @@ def _folded(module: nn.Module) -> nn.Module:
         return module
 
 
-_Rows = tuple[tuple[float, int], tuple[float, int]]
-"""Seconds a row and the batch that takes them: forward, and forward and backward."""
+@dataclass(frozen=True)
+class _Rates:
+    """How quick a network is in one layout.
+
+    Attributes:
+        forward: seconds a row, and the batch that takes them.
+        backward: the same, forward and backward.
+        steps: seconds of a step of masks, by its rows.
+    """
+
+    forward: tuple[float, int]
+    backward: tuple[float, int]
+    steps: dict[int, float]
 
 
-def _rows(make: Callable[[], Network], inputs: Tensor, stopwatch: Stopwatch) -> _Rows:
-    net = make()
-    forward = min((_seconds(partial(_forward, net, inputs, batch), stopwatch) / batch, batch) for batch in _BATCHES)
-    backward = min((_seconds(partial(_backward, net, inputs, batch), stopwatch) / batch, batch) for batch in _BATCHES)
-    return forward, backward
+def _rates(net: Network, inputs: Tensor, mask_steps: Mapping[int, int], stopwatch: Stopwatch) -> _Rates:
+    forward, backward = (
+        min((_seconds(partial(turn, net, inputs, batch), stopwatch) / batch, batch) for batch in _BATCHES)
+        for turn in (_forward, _backward)
+    )
+    steps = {rows: _seconds(partial(_backward, net, inputs, rows), stopwatch) for rows in mask_steps}
+    return _Rates(forward, backward, steps)
 
 
 def _seconds(call: Callable[[], object], stopwatch: Stopwatch) -> float:

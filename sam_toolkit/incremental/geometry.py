@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,7 +58,7 @@ class Stretch:
     stop: Ints
     full: int
 
-    @property
+    @cached_property
     def length(self) -> int:
         """Return the length of the longest."""
         return int((self.stop - self.first).max())
@@ -95,7 +95,7 @@ class Region:
     rows: Stretch
     columns: Stretch
 
-    @property
+    @cached_property
     def area(self) -> int:
         """Return the pixels of a rectangle as large as the largest in each direction."""
         return self.rows.length * self.columns.length

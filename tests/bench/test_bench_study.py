@@ -30,7 +30,7 @@ TINY = Scale(
     samples=(3, 5), spreads=(0.2, 0.1), patches=((9, 5),), stride=6, lime=(20, 30), seeds=(0, 1), iterations=(2, 4),
     inits=("circular", "ones"), blurs=(10.0, 5.0), steps=4,
 )  # fmt: skip
-SPEEDS = Speeds(forward=1e-5, backward=2e-5, ways={})
+SPEEDS = Speeds(forward=1e-5, backward=2e-5, masks=5e-4, ways={})
 
 
 @pytest.fixture(autouse=True)
@@ -134,8 +134,17 @@ def test_the_bound_is_what_our_rows_take_in_the_bare_network(opened: Opened, our
     assert lines["lime"].floor == pytest.approx(60 * 1e-5)
     assert 0 < lines["sliding-patch"].least < 1
     assert lines["sliding-patch"].floor == pytest.approx(62 * 1e-5 * lines["sliding-patch"].least)
+    searched = ours.parts[MASKS].forward - ours.parts[MASKS].backward
+    assert lines[MASKS].floor == pytest.approx(5e-4 + searched * 1e-5)
     assert lines[ALL].floor == pytest.approx(sum(line.floor for name, line in lines.items() if name != ALL))
     assert lines["lime"].possible * lines["lime"].share == pytest.approx(lines["lime"].reached)
+
+
+def test_steps_of_masks_have_a_row_for_each_that_goes_on(opened: Opened) -> None:
+    assert opened.mask_steps() == {5: 4}
+    longer = {**StudyCase("colour", "quick").mapping(), "methods": replace(TINY, iterations=(2, 7)).methods()}
+    case = replace(opened, study=load_study(longer, default_registry(), models={"colour": opened.model}))
+    assert case.mask_steps() == {5: 4, 1: 3}
 
 
 def result(opened: Opened, script: Side, ours: Side) -> StudyResult:
@@ -146,7 +155,7 @@ def result(opened: Opened, script: Side, ours: Side) -> StudyResult:
 
 
 def printed(value: StudyResult) -> str:
-    console = Console(width=160)
+    console = Console(width=80)
     with console.capture() as captured:
         console.print(study_tables.study_table(value))
     return captured.get()
@@ -155,7 +164,10 @@ def printed(value: StudyResult) -> str:
 def test_times_are_shown_only_of_the_same_maps(opened: Opened, ours: Side, script: Side) -> None:
     name = next(one for one in ours.maps if one.startswith("lime"))
     wrong = replace(script, maps={**script.maps, name: script.maps[name] + 1})
-    assert "possible" in printed(result(opened, script, ours))
+    right = printed(result(opened, script, ours))
+    assert "possible" in right
+    assert all(f"\n {name} " in right for name in ours.parts)
+    assert "…" not in right
     text = printed(result(opened, wrong, ours))
     assert "RESULT IS NOT OURS" in text
     assert "possible" not in text
@@ -163,9 +175,10 @@ def test_times_are_shown_only_of_the_same_maps(opened: Opened, ours: Side, scrip
 
 def test_trials_choose_a_way_for_each_method(opened: Opened) -> None:
     pytest.importorskip("captum")
-    found = try_out(opened.model.module, opened.seen(), any_work())
+    found = try_out(opened.model.module, opened.seen(), {5: 4, 1: 3}, any_work())
     assert set(found.ways) == set(sides._MAKERS)
     assert found.speeds.forward == pytest.approx(1 / 32)
+    assert found.speeds.masks == pytest.approx(7)
     opened.model.module.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
 
 
